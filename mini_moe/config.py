@@ -1,0 +1,155 @@
+"""The shape of a model: one frozen dataclass, and the presets of the course.
+
+The fields bear the names of the published ``config.json`` of DeepSeek-V3, as in transformers'
+``DeepseekV3Config``, so that a reader of either finds the way around the other.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """Everything that decides the model's parameters and its forward pass, and nothing else.
+
+    Raises:
+        ValueError: a field is out of its range, or two fields do not fit together.
+
+    Source: DeepSeek-V3 (arXiv 2412.19437), section 4.2, and the published ``config.json``.
+    """
+
+    vocab_size: int  # tokens
+    hidden_size: int  # D, features of the residual stream
+    num_hidden_layers: int  # transformer blocks
+    intermediate_size: int  # inner width of a dense feed-forward layer
+
+    num_attention_heads: int  # H
+    kv_lora_rank: int  # width of the latent that is cached for keys and values
+    q_lora_rank: int | None = None  # width of the query's latent; None: queries are not compressed
+    qk_nope_head_dim: int  # features of a head's query and key that carry no position
+    qk_rope_head_dim: int  # features that are rotated by position; even
+    v_head_dim: int  # features of a head's value
+
+    n_routed_experts: int  # E
+    num_experts_per_tok: int  # K, 1..E
+    n_shared_experts: int = 1  # always on; 0..
+    moe_intermediate_size: int  # I, inner width of one expert
+    first_k_dense_replace: int = 1  # so many first blocks have a dense feed-forward layer; 0..layers
+    n_group: int = 1  # groups of experts; divides E
+    topk_group: int = 1  # groups that a token may choose from, 1..n_group
+    norm_topk_prob: bool = True  # divide the chosen gate weights by their sum
+    routed_scaling_factor: float = 1.0  # multiplies the gate weights
+
+    max_position_embeddings: int = 4096  # tokens; the longest context
+    rope_theta: float = 10000.0  # base of the rotary wavelengths
+    rms_norm_eps: float = 1e-6
+    initializer_range: float = 0.02  # standard deviation of the initial weights
+
+    def __post_init__(self):
+        def must(holds, name, rule):
+            if not holds:
+                raise ValueError(f"{name} must be {rule}, got {getattr(self, name)}.")
+
+        for name in (
+            "vocab_size hidden_size num_hidden_layers intermediate_size num_attention_heads kv_lora_rank "
+            "qk_nope_head_dim qk_rope_head_dim v_head_dim n_routed_experts moe_intermediate_size n_group "
+            "max_position_embeddings"
+        ).split():
+            must(getattr(self, name) >= 1, name, "at least 1")
+        must(self.q_lora_rank is None or self.q_lora_rank >= 1, "q_lora_rank", "None or at least 1")
+        must(self.qk_rope_head_dim % 2 == 0, "qk_rope_head_dim", "even: features rotate in pairs")
+        must(self.n_shared_experts >= 0, "n_shared_experts", "at least 0")
+        must(
+            0 <= self.first_k_dense_replace <= self.num_hidden_layers,
+            "first_k_dense_replace",
+            f"from 0 to num_hidden_layers = {self.num_hidden_layers}",
+        )
+        must(
+            self.n_routed_experts % self.n_group == 0,
+            "n_group",
+            f"a divisor of n_routed_experts = {self.n_routed_experts}",
+        )
+        must(1 <= self.topk_group <= self.n_group, "topk_group", f"from 1 to n_group = {self.n_group}")
+        reachable = self.topk_group * self.n_routed_experts // self.n_group
+        must(
+            1 <= self.num_experts_per_tok <= reachable,
+            "num_experts_per_tok",
+            f"from 1 to {reachable}, the experts in the groups that are kept",
+        )
+
+    @property
+    def qk_head_dim(self) -> int:
+        """Features of one head's query and key."""
+        return self.qk_nope_head_dim + self.qk_rope_head_dim
+
+    def replace(self, **changes) -> "ModelConfig":
+        """A copy with some fields changed.
+
+        >>> tiny().replace(num_hidden_layers=2).num_hidden_layers
+        2
+        """
+        return dataclasses.replace(self, **changes)
+
+
+def tiny() -> ModelConfig:
+    """About 1 M parameters: trains in the time of a lesson."""
+    return ModelConfig(
+        vocab_size=1024,
+        hidden_size=128,
+        num_hidden_layers=4,
+        intermediate_size=192,
+        num_attention_heads=4,
+        kv_lora_rank=64,
+        qk_nope_head_dim=16,
+        qk_rope_head_dim=16,
+        v_head_dim=32,
+        n_routed_experts=8,
+        num_experts_per_tok=2,
+        moe_intermediate_size=64,
+    )
+
+
+def small() -> ModelConfig:
+    """About 11 M parameters: an evening on a laptop."""
+    return ModelConfig(
+        vocab_size=2048,
+        hidden_size=256,
+        num_hidden_layers=6,
+        intermediate_size=640,
+        num_attention_heads=8,
+        kv_lora_rank=128,
+        qk_nope_head_dim=16,
+        qk_rope_head_dim=16,
+        v_head_dim=32,
+        n_routed_experts=16,
+        num_experts_per_tok=4,
+        moe_intermediate_size=128,
+    )
+
+
+def deepseek_v3() -> ModelConfig:
+    """The published model, 671 B parameters: to be counted on the meta device, never allocated.
+
+    Departure: the published context extension (YaRN, 4 K to 128 K) is left out; this is the model as pre-trained.
+    """
+    return ModelConfig(
+        vocab_size=129280,
+        hidden_size=7168,
+        num_hidden_layers=61,
+        intermediate_size=18432,
+        num_attention_heads=128,
+        kv_lora_rank=512,
+        q_lora_rank=1536,
+        qk_nope_head_dim=128,
+        qk_rope_head_dim=64,
+        v_head_dim=128,
+        n_routed_experts=256,
+        num_experts_per_tok=8,
+        n_shared_experts=1,
+        moe_intermediate_size=2048,
+        first_k_dense_replace=3,
+        n_group=8,
+        topk_group=4,
+        routed_scaling_factor=2.5,
+        initializer_range=0.006,
+    )

@@ -1,0 +1,142 @@
+"""What a model costs, from its configuration alone: parameters, memory, operations, hours, dollars.
+
+Every figure that the headlines quote follows from a few products. None of these functions builds a model.
+
+Source: DeepSeek-V3, arXiv 2412.19437, table 1 and section 4.2; DeepSeek-V2, arXiv 2405.04434, section 2.1.
+"""
+
+from .config import ModelConfig
+
+
+def attention_parameters(config: ModelConfig) -> int:
+    """Parameters of the attention in one layer, with the norms of its latents.
+
+        queries     D -> H (P + R), or through a latent: D -> q_lora_rank -> H (P + R), with a norm between
+        latent      D -> C + R, with a norm over the C
+        expansion   C -> H (P + W)
+        output      H W -> D
+
+    D hidden_size, H num_attention_heads, C kv_lora_rank, P qk_nope_head_dim, R qk_rope_head_dim, W v_head_dim.
+    A matrix from m to n features has m n parameters, a norm over n features has n.
+
+    Source: arXiv 2405.04434, equations 9 to 19.
+
+    >>> from mini_moe.config import deepseek_v3, tiny
+    >>> attention_parameters(tiny())  # 128*128 + 128*80 + 64 + 64*192 + 128*128
+    55360
+    >>> attention_parameters(deepseek_v3())
+    187107328
+    """
+    D, H, C = config.hidden_size, config.num_attention_heads, config.kv_lora_rank
+    P, R, W = config.qk_nope_head_dim, config.qk_rope_head_dim, config.v_head_dim
+    if config.q_lora_rank is None:
+        queries = D * H * (P + R)
+    else:
+        queries = D * config.q_lora_rank + config.q_lora_rank + config.q_lora_rank * H * (P + R)
+    latent = D * (C + R) + C
+    expansion = C * H * (P + W)
+    output = H * W * D
+    return queries + latent + expansion + output
+
+
+def count_parameters(config: ModelConfig) -> tuple[int, int]:
+    """All parameters, and those at work on one token.
+
+        embedding and head    V D each
+        every layer           attention, and two norms over D
+        a dense layer         SwiGLU: 3 D intermediate_size
+        a layer of experts    router E D; E routed and the shared experts, each 3 D moe_intermediate_size
+        at the end            one norm over D
+
+    A token uses all of this but the E - K experts of each layer that it was not sent to.
+
+    Returns:
+        total, active: the active count has the embedding and the head in it.
+
+    >>> from mini_moe.config import deepseek_v3, tiny
+    >>> count_parameters(tiny())
+    (1225088, 782720)
+    >>> count_parameters(deepseek_v3())
+    (671026404352, 37552282624)
+    """
+    D, E, K = config.hidden_size, config.n_routed_experts, config.num_experts_per_tok
+    sparse_layers = config.num_hidden_layers - config.first_k_dense_replace
+    expert = 3 * D * config.moe_intermediate_size
+    total = (
+        2 * config.vocab_size * D
+        + config.num_hidden_layers * (attention_parameters(config) + 2 * D)
+        + config.first_k_dense_replace * 3 * D * config.intermediate_size
+        + sparse_layers * (E * D + (E + config.n_shared_experts) * expert)
+        + D
+    )
+    return total, total - sparse_layers * (E - K) * expert
+
+
+def weight_bytes(config: ModelConfig, bits_per_parameter: int) -> int:
+    """Memory to hold every weight, also of the experts that rest.
+
+    >>> from mini_moe.config import deepseek_v3
+    >>> weight_bytes(deepseek_v3(), bits_per_parameter=8) / 1e9
+    671.026404352
+    """
+    return count_parameters(config)[0] * bits_per_parameter // 8
+
+
+def kv_cache_bytes_per_token(config: ModelConfig, bytes_per_element: int = 2) -> int:
+    """Memory that each token of the context keeps while text is generated.
+
+    Latent attention keeps, in every layer, one latent (kv_lora_rank) and one rotated key (qk_rope_head_dim),
+    whatever the number of heads.
+
+    Source: arXiv 2405.04434, table 1.
+
+    >>> from mini_moe.config import deepseek_v3
+    >>> kv_cache_bytes_per_token(deepseek_v3())
+    70272
+    """
+    return config.num_hidden_layers * (config.kv_lora_rank + config.qk_rope_head_dim) * bytes_per_element
+
+
+def training_flops_per_token(config: ModelConfig, context: int) -> float:
+    """Floating-point operations to train on one token, forward and backward.
+
+        matrices    6 for each active parameter but the embedding's, which is looked up, not multiplied:
+                    a multiplication and an addition forward, twice that backward
+        attention   6 H (P + R + W) for each earlier position in each layer; a token sees context / 2 on average
+
+    Returns:
+        FLOPs a token, averaged over a sequence of ``context`` tokens.
+
+    >>> from mini_moe.config import deepseek_v3
+    >>> training_flops_per_token(deepseek_v3(), context=4096) / 1e9
+    250.455926784
+    """
+    active = count_parameters(config)[1] - config.vocab_size * config.hidden_size
+    width = config.num_attention_heads * (config.qk_head_dim + config.v_head_dim)
+    return 6 * active + 6 * config.num_hidden_layers * width * context / 2
+
+
+def training_gpu_hours(flops: float, flops_per_second: float, utilization: float) -> float:
+    """Hours of one GPU for so many operations.
+
+    Args:
+        flops_per_second: the GPU's peak.
+        utilization: the part of the peak that is reached, 0 to 1 (model FLOPs utilization, MFU).
+
+    >>> training_gpu_hours(3.6e18, flops_per_second=1e15, utilization=0.5)
+    2.0
+    """
+    return flops / (flops_per_second * utilization) / 3600
+
+
+def training_dollars(gpu_hours: float, dollars_per_hour: float) -> float:
+    """The rent of the GPUs for a run.
+
+    Args:
+        gpu_hours: hours of one GPU, over all GPUs.
+        dollars_per_hour: rent of one GPU for an hour.
+
+    >>> training_dollars(2_788_000, dollars_per_hour=2.0)
+    5576000.0
+    """
+    return gpu_hours * dollars_per_hour

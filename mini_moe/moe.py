@@ -1,0 +1,208 @@
+"""Mixture of experts: many feed-forward networks, of which each token uses a few.
+
+    s_i = sigmoid(x . e_i)                        affinity of a token to expert i, in float32
+    chosen = top K of s_i + b_i                   the bias b steers the choice only
+    g_i = scale * s_i / sum of the chosen s_j     the gate weight is unbiased
+    y = sum over chosen of g_i FFN_i(x) + FFN_shared(x)
+
+Two forces keep the experts equally busy. The bias: after each optimizer step, b_i rises where expert i had less than
+the mean load and falls where it had more; no gradient is involved. And a small loss within each sequence.
+
+Source: DeepSeek-V3, arXiv 2412.19437, section 2.1.2, equations 12 to 20; DeepSeekMoE, arXiv 2401.06066;
+auxiliary-loss-free balancing, arXiv 2408.15664.
+
+Departures:
+1. ``routed_scaling_factor`` multiplies the gate weights: it stands in the published configuration, not in equation 13.
+2. The balance loss counts the experts that were in fact chosen, with bias and groups; the paper counts the top K of s.
+
+Letters: B batch, T tokens of a sequence, N tokens in all (B * T), D model width, E routed experts, K experts per token,
+I inner width of an expert, M groups of experts.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .config import ModelConfig
+from .dispatch import Dispatch, grouped
+from .layers import FeedForward
+
+
+class Routing(NamedTuple):
+    """What a layer decided, for the losses and statistics of the trainer."""
+
+    scores_BTE: Tensor
+    experts_BTK: Tensor
+
+
+def route(
+    scores_NE: Tensor,
+    bias_E: Tensor,
+    top_k: int,
+    *,
+    n_group: int = 1,
+    topk_group: int = 1,
+    normalize: bool = True,
+    scale: float = 1.0,
+) -> tuple[Tensor, Tensor]:
+    """Choose K experts for each token, and their gate weights.
+
+    The bias takes part in the choice, never in the weights. With groups, the experts stand in ``n_group`` equal groups
+    in order; a group is worth the sum of its two best biased scores, and only the best ``topk_group`` groups are open.
+
+    Args:
+        scores_NE: affinities, in (0, 1).
+        bias_E: added to the scores for the choice.
+        top_k: K.
+        normalize: divide the weights by their sum.
+        scale: multiplies the weights last.
+
+    Returns:
+        weights_NK: the gate weights; gradients flow to ``scores_NE``.
+        experts_NK: int64, the chosen experts, no expert twice.
+
+    Raises:
+        ValueError: ``n_group`` does not divide E, or fewer than K experts are open.
+
+    Source: arXiv 2412.19437, equations 13 to 16; groups: section 2.1.2, node-limited routing.
+
+    >>> scores, bias = torch.tensor([[0.6, 0.5, 0.3]]), torch.tensor([0.0, 0.0, 0.4])
+    >>> route(scores, bias, top_k=2)  # the bias lifts expert 2 over expert 1, yet it weighs 0.3 / (0.3 + 0.6)
+    (tensor([[0.3333, 0.6667]]), tensor([[2, 0]]))
+    """
+    N, E = scores_NE.shape
+    if E % n_group or not 1 <= top_k <= topk_group * E // n_group:
+        raise ValueError(
+            f"n_group must divide E, and top_k be at most the experts in topk_group groups, "
+            f"got E={E}, n_group={n_group}, topk_group={topk_group}, top_k={top_k}."
+        )
+    choice_NE = scores_NE.detach() + bias_E
+    if topk_group < n_group:
+        choice_NMG = choice_NE.unflatten(-1, (n_group, -1))
+        worth_NM = choice_NMG.topk(min(2, E // n_group), dim=-1).values.sum(dim=-1)
+        kept = worth_NM.topk(topk_group, dim=-1).indices
+        closed_NM = torch.ones_like(worth_NM, dtype=torch.bool).scatter(-1, kept, False)
+        choice_NE = choice_NMG.masked_fill(closed_NM[..., None], float("-inf")).flatten(1)
+    experts_NK = choice_NE.topk(top_k, dim=-1).indices
+    weights_NK = scores_NE.gather(1, experts_NK)
+    if normalize:
+        weights_NK = weights_NK / (weights_NK.sum(dim=-1, keepdim=True) + 1e-20)
+    return weights_NK * scale, experts_NK
+
+
+def expert_load(experts: Tensor, n_experts: int) -> Tensor:
+    """How many tokens each expert was given.
+
+    Args:
+        experts: (..., n) chosen experts.
+
+    Returns:
+        (..., n_experts), float32.
+
+    >>> expert_load(torch.tensor([2, 0, 2]), n_experts=4)
+    tensor([1., 0., 2., 0.])
+    """
+    counts = torch.zeros(*experts.shape[:-1], n_experts, device=experts.device)
+    return counts.scatter_add(-1, experts, torch.ones_like(experts, dtype=counts.dtype))
+
+
+def sequence_balance_loss(scores_BTE: Tensor, experts_BTK: Tensor, alpha: float) -> Tensor:
+    """A loss that is least when, within each sequence, every expert has the same share of tokens.
+
+        f_i = E / (K T) * count_i        share of expert i, 1 at balance; no gradient
+        P_i = mean_t (s_ti / sum_j s_tj)
+        loss = alpha * sum_i f_i P_i, averaged over sequences; alpha at perfect balance
+
+    Args:
+        scores_BTE: affinities.
+        experts_BTK: chosen experts.
+        alpha: the loss's weight; 1e-4 in DeepSeek-V3.
+
+    Source: arXiv 2412.19437, equations 17 to 20.
+
+    >>> scores, all_to_one = torch.tensor([[[0.9, 0.1], [0.9, 0.1]]]), torch.zeros(1, 2, 1, dtype=torch.int64)
+    >>> sequence_balance_loss(scores, all_to_one, alpha=1.0)  # 2 * 0.9 + 0 * 0.1
+    tensor(1.8000)
+    """
+    B, T, E = scores_BTE.shape
+    K = experts_BTK.shape[-1]
+    f_BE = expert_load(experts_BTK.flatten(1), E) * (E / (K * T))
+    p_BE = (scores_BTE / scores_BTE.sum(dim=-1, keepdim=True)).mean(dim=1)
+    return alpha * (f_BE * p_BE).sum(dim=-1).mean()
+
+
+def update_bias(bias_E: Tensor, load_E: Tensor, gamma: float) -> Tensor:
+    """The bias for the next step: a little more for idle experts, a little less for busy ones.
+
+    Call it once per optimizer step, with the load of the whole batch.
+
+    Args:
+        bias_E: the bias in use.
+        load_E: tokens that each expert was given.
+        gamma: the size of a step; 1e-3 in DeepSeek-V3.
+
+    Source: arXiv 2408.15664, algorithm 1.
+
+    >>> update_bias(torch.zeros(3), torch.tensor([5.0, 3.0, 1.0]), gamma=0.1)
+    tensor([-0.1000,  0.0000,  0.1000])
+    """
+    load_E = load_E.to(bias_E.dtype)
+    return bias_E + gamma * torch.sign(load_E.mean() - load_E)
+
+
+class Router(nn.Module):
+    """The affinity of each token to each expert. (N, D) -> (N, E), float32."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(config.n_routed_experts, config.hidden_size))
+        self.register_buffer("e_score_correction_bias", torch.zeros(config.n_routed_experts))
+
+    def forward(self, x_ND: Tensor) -> Tensor:
+        with torch.autocast(x_ND.device.type, enabled=False):
+            return F.linear(x_ND.float(), self.weight.float()).sigmoid()
+
+
+class Experts(nn.Module):
+    """The weights of all routed experts, stacked; the gate's and the up-projection's in one matrix."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        E, D, I = config.n_routed_experts, config.hidden_size, config.moe_intermediate_size  # noqa: E741
+        self.gate_up_proj = nn.Parameter(torch.empty(E, 2 * I, D))
+        self.down_proj = nn.Parameter(torch.empty(E, D, I))
+
+
+class MoE(nn.Module):
+    """The feed-forward layer with experts. (B, T, D) -> (B, T, D) and what was decided."""
+
+    def __init__(self, config: ModelConfig, dispatch: Dispatch = grouped):
+        super().__init__()
+        self.config = config
+        self.dispatch = dispatch
+        self.gate = Router(config)
+        self.experts = Experts(config)
+        if config.n_shared_experts:
+            self.shared_experts = FeedForward(
+                config.hidden_size, config.n_shared_experts * config.moe_intermediate_size
+            )
+
+    def forward(self, x_BTD: Tensor) -> tuple[Tensor, Routing]:
+        c, x_ND = self.config, x_BTD.flatten(0, 1)
+        scores_NE = self.gate(x_ND)
+        weights_NK, experts_NK = route(
+            scores_NE,
+            self.gate.e_score_correction_bias,
+            c.num_experts_per_tok,
+            n_group=c.n_group,
+            topk_group=c.topk_group,
+            normalize=c.norm_topk_prob,
+            scale=c.routed_scaling_factor,
+        )
+        y_ND = self.dispatch(x_ND, weights_NK, experts_NK, self.experts.gate_up_proj, self.experts.down_proj)
+        if c.n_shared_experts:
+            y_ND = y_ND + self.shared_experts(x_ND)
+        B = x_BTD.shape[0]
+        return y_ND.view_as(x_BTD), Routing(scores_NE.unflatten(0, (B, -1)), experts_NK.unflatten(0, (B, -1)))

@@ -1,0 +1,1 @@
+"""Independent implementations to compare with. Nothing here is used by the library."""
