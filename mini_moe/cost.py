@@ -5,7 +5,7 @@ Every figure that the headlines quote follows from a few products. None of these
 Source: DeepSeek-V3, arXiv 2412.19437, table 1 and section 4.2; DeepSeek-V2, arXiv 2405.04434, section 2.1.
 """
 
-from .config import ModelConfig
+from mini_moe.config import ModelConfig
 
 
 def attention_parameters(config: ModelConfig) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from .model import Transformer
+from mini_moe.model import Transformer
 
 
 def sample(logits_BV: Tensor, temperature: float, generator: torch.Generator | None = None) -> Tensor:

@@ -15,8 +15,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from .config import ModelConfig
-from .model import Transformer
+from mini_moe.config import ModelConfig
+from mini_moe.model import Transformer
 
 _FIXED = {"model_type": "deepseek_v3", "hidden_act": "silu", "rope_interleave": True, "tie_word_embeddings": False,
           "attention_bias": False}  # fmt: skip

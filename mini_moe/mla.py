@@ -21,8 +21,8 @@ P features without position, W features of a value.
 import torch
 from torch import Tensor, nn
 
-from .config import ModelConfig
-from .layers import RMSNorm, apply_rotary, causal_attention
+from mini_moe.config import ModelConfig
+from mini_moe.layers import RMSNorm, apply_rotary, causal_attention
 
 
 class LatentCache:

@@ -11,10 +11,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .config import ModelConfig
-from .layers import FeedForward, RMSNorm, rotary_angles
-from .mla import LatentCache, MultiHeadLatentAttention
-from .moe import Experts, MoE, Router, Routing
+from mini_moe.config import ModelConfig
+from mini_moe.layers import FeedForward, RMSNorm, rotary_angles
+from mini_moe.mla import LatentCache, MultiHeadLatentAttention
+from mini_moe.moe import Experts, MoE, Router, Routing
 
 
 class Output(NamedTuple):

@@ -25,9 +25,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .config import ModelConfig
-from .dispatch import Dispatch, grouped
-from .layers import FeedForward
+from mini_moe.config import ModelConfig
+from mini_moe.dispatch import Dispatch, grouped
+from mini_moe.layers import FeedForward
 
 
 class Routing(NamedTuple):
@@ -170,7 +170,7 @@ class Experts(nn.Module):
 
     def __init__(self, config: ModelConfig):
         super().__init__()
-        E, D, I = config.n_routed_experts, config.hidden_size, config.moe_intermediate_size  # noqa: E741
+        E, D, I = config.n_routed_experts, config.hidden_size, config.moe_intermediate_size
         self.gate_up_proj = nn.Parameter(torch.empty(E, 2 * I, D))
         self.down_proj = nn.Parameter(torch.empty(E, D, I))
 

@@ -1,0 +1,103 @@
+"""A run's folder: what is kept, so that a run can be stopped at any moment and lose nothing but seconds.
+
+    run.json                       configuration, text, versions, machine, command
+    log.jsonl                      a line for each step
+    checkpoints/00000120.safetensors    weights, routing biases and the optimizer's memory after step 120; the last two
+    config.json, model.safetensors, tokenizer.json    the model, for ``hf.load_pretrained`` and for transformers
+
+A file appears under its name only when it is whole and on the disk (written aside, flushed, renamed), so a run that
+is killed at any moment leaves the checkpoint before. Should the newest be damaged all the same, the one before serves.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from mini_moe.model import Transformer
+
+KEPT = 2  # checkpoints
+
+
+class DamagedRun(ValueError):
+    """A run's folder lacks what is needed to go on; the file is named."""
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that at any moment ``path`` holds either the old content or the new, whole."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with aside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def save_checkpoint(folder: Path, step: int, model: Transformer, optimizer: torch.optim.Optimizer) -> Path:
+    """Keep the state after ``step``, and of the older checkpoints only the newest."""
+    tensors = {f"model/{name}": tensor for name, tensor in model.state_dict().items()}
+    for name, parameter in model.named_parameters():
+        for key, value in optimizer.state[parameter].items():
+            tensors[f"optimizer/{name}/{key}"] = value
+    (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+    path = folder / "checkpoints" / f"{step:08d}.safetensors"
+    write_atomically(path, safetensors.torch.save({name: t.contiguous() for name, t in tensors.items()}))
+    for old in _checkpoints(folder)[KEPT:]:
+        old.unlink()
+    return path
+
+
+def load_checkpoint(folder: Path, model: Transformer, optimizer: torch.optim.Optimizer) -> tuple[int, list[Path]]:
+    """Restore the newest whole checkpoint, in place.
+
+    Returns:
+        the step it was taken after (0: the run had none yet), and the damaged files that were passed over.
+
+    Raises:
+        DamagedRun: there are checkpoints, and none can be read.
+    """
+    damaged = []
+    for path in _checkpoints(folder):
+        try:
+            tensors = safetensors.torch.load(path.read_bytes())
+        except SafetensorError:
+            damaged.append(path)
+            continue
+        model.load_state_dict(_under(tensors, "model/"))
+        for name, parameter in model.named_parameters():
+            optimizer.state[parameter] = _under(tensors, f"optimizer/{name}/")
+        return int(path.stem), damaged
+    if damaged:
+        raise DamagedRun(f"{folder} must hold a whole checkpoint, got {len(damaged)} damaged: {damaged[0].name}.")
+    return 0, []
+
+
+def rewind_log(path: Path, step: int) -> list[dict]:
+    """Drop the lines after ``step``, which the resumed run will write again, and return the others."""
+    kept = []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError:  # the line that was being written when the run was killed
+            break
+        if record["step"] > step:
+            break
+        kept.append(record)
+    write_atomically(path, "".join(json.dumps(record) + "\n" for record in kept).encode())
+    return kept
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    """Newest first."""
+    return sorted((folder / "checkpoints").glob("????????.safetensors"), reverse=True)
+
+
+def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,12 @@
+"""The course's side of the project: all that knows of notebooks.
+
+    from mini_moe.course import Explore, check, hint, quiz
+
+The library never imports this package; this package imports the library.
+"""
+
+from mini_moe.course.check import check, hint
+from mini_moe.course.explore import Explore
+from mini_moe.course.quiz import quiz
+
+__all__ = ["Explore", "check", "hint", "quiz"]

@@ -1,0 +1,562 @@
+"""Lesson 00, what did it cost: counting parameters, memory, operations and dollars."""
+
+import torch
+
+from mini_moe.config import ModelConfig, deepseek_v3, tiny
+from mini_moe.cost import (
+    attention_parameters,
+    count_parameters,
+    kv_cache_bytes_per_token,
+    training_dollars,
+    training_flops_per_token,
+)
+from mini_moe.course.exercise import Exercise, Mistake, Property, Wrong, agrees_with
+from mini_moe.course.quiz import Option, Quiz
+from mini_moe.mla import MultiHeadLatentAttention
+from mini_moe.model import Transformer
+
+
+def _configs(generator):
+    """Configurations small enough to count by hand, then odd ones, then the published one."""
+
+    def draw(low, high):
+        return torch.randint(low, high + 1, (1,), generator=generator).item()
+
+    smallest = ModelConfig(
+        vocab_size=draw(5, 9), hidden_size=4, num_hidden_layers=2, intermediate_size=draw(5, 9), num_attention_heads=2,
+        kv_lora_rank=draw(3, 5), qk_nope_head_dim=draw(2, 3), qk_rope_head_dim=2, v_head_dim=draw(4, 6),
+        n_routed_experts=draw(3, 5), num_experts_per_tok=2, moe_intermediate_size=draw(2, 4),
+    )  # fmt: skip
+    yield smallest
+    yield smallest.replace(q_lora_rank=draw(2, 9), n_shared_experts=2, num_hidden_layers=5, first_k_dense_replace=2)
+    yield tiny().replace(n_shared_experts=0, v_head_dim=draw(33, 60), num_experts_per_tok=draw(1, 4))
+    yield deepseek_v3()
+
+
+def _each(generator):
+    for config in _configs(generator):
+        yield (config,)
+
+
+def _parameters(make):
+    """Parameters of a module that takes no memory."""
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in make().parameters())
+
+
+# --- attention_parameters ---------------------------------------------------------------------------------------------
+
+
+def _heads_cost_the_same(function, config):
+    one, two, three = (function(config.replace(num_attention_heads=heads)) for heads in (1, 2, 3))
+    if three - two != two - one:
+        raise Wrong(
+            "The third head costs another number than the second. Every head has the same matrices; what all heads "
+            "share is counted once.",
+            got=three - two,
+            expected=two - one,
+        )
+
+
+def _attention_is_real(function, config):
+    real = _parameters(lambda: MultiHeadLatentAttention(config))
+    if function(config) != real:
+        raise Wrong("The layer itself holds another number.", got=function(config), expected=real)
+
+
+def _attention(config, *, norms=True, rotated=None, compressed=True, value=None, output=True, expansion=True):
+    """The count with one thing changed, for the mistakes."""
+    D, H, C = config.hidden_size, config.num_attention_heads, config.kv_lora_rank
+    P, R, W = config.qk_nope_head_dim, config.qk_rope_head_dim, value or config.v_head_dim
+    Q = config.q_lora_rank if compressed else None
+    queries = D * H * (P + R) if Q is None else D * Q + norms * Q + Q * H * (P + R)
+    latent = D * (C + (R if rotated is None else rotated)) + norms * C
+    return queries + latent + expansion * C * H * (P + W) + output * H * W * D
+
+
+ATTENTION_PARAMETERS = Exercise(
+    lesson="headlines",
+    reference=attention_parameters,
+    cases=_each,
+    properties=(
+        Property("each head adds the same number", _heads_cost_the_same),
+        Property("equals the parameters of the real layer", _attention_is_real),
+        Property("agrees with the library", agrees_with(attention_parameters)),
+    ),
+    mistakes=(
+        Mistake(
+            "norms left out",
+            "Only the matrices are counted: each latent also passes a norm, with one parameter a feature.",
+            lambda config: _attention(config, norms=False),
+        ),
+        Mistake(
+            "query compression ignored",
+            "The queries go straight from D to the heads here: where `q_lora_rank` is a number they pass a latent of "
+            "that width first.",
+            lambda config: _attention(config, compressed=False),
+        ),
+        Mistake(
+            "rotated key for every head",
+            "The rotated key is counted once a head: all heads share one, so it adds R columns, not H R.",
+            lambda config: _attention(config, rotated=config.num_attention_heads * config.qk_rope_head_dim),
+        ),
+        Mistake(
+            "rotated key left out",
+            "The projection to the latent is C wide here: it also makes the rotated key, so it is C + R wide.",
+            lambda config: _attention(config, rotated=0),
+        ),
+        Mistake(
+            "output projection left out",
+            "The way back is missing: the heads' values, H W features, are projected to D.",
+            lambda config: _attention(config, output=False),
+        ),
+        Mistake(
+            "expansion left out",
+            "The latent is never expanded: keys (P) and values (W) of every head come from it by a matrix.",
+            lambda config: _attention(config, expansion=False),
+        ),
+        Mistake(
+            "values as wide as keys",
+            "The values are given the width of the keys, P + R: they have a width of their own, `v_head_dim`.",
+            lambda config: _attention(config, value=config.qk_head_dim),
+        ),
+        Mistake(
+            "plain multi-head attention",
+            "This is 4 D², attention before latents: here the matrices go through the widths of the configuration.",
+            lambda config: 4 * config.hidden_size**2,
+        ),
+    ),
+    hints=(
+        "There are four stations: queries, latent, expansion, output. Count each from its two widths, then add.",
+        "A matrix from m to n features has m n parameters. `q_lora_rank is None` decides between one matrix for the "
+        "queries and two with a norm (q_lora_rank parameters) between them.",
+        "latent = D * (C + R) + C; expansion = C * H * (P + W); output = H * W * D; queries = D * H * (P + R), or "
+        "D * Q + Q + Q * H * (P + R) with Q = q_lora_rank.",
+    ),
+    difficulty=2,
+    minutes=10,
+)
+
+# --- count_parameters -------------------------------------------------------------------------------------------------
+
+
+def _total_is_real(function, config):
+    real = _parameters(lambda: Transformer(config))
+    if function(config)[0] != real:
+        raise Wrong("The model itself holds another number in all.", got=function(config)[0], expected=real)
+
+
+def _all_chosen(function, config):
+    config = config.replace(num_experts_per_tok=config.n_routed_experts, n_group=1, topk_group=1)
+    total, active = function(config)
+    if active != total:
+        raise Wrong(
+            "With every expert chosen (K = E) nothing rests, so active must be total.", got=active, expected=total
+        )
+
+
+def _resting_expert(function, config):
+    more = config.replace(n_routed_experts=config.n_routed_experts + config.n_group)
+    grown = function(more)[1] - function(config)[1]
+    sparse = config.num_hidden_layers - config.first_k_dense_replace
+    expected = sparse * config.n_group * config.hidden_size
+    if grown != expected:
+        raise Wrong(
+            "With more experts to choose from, K as before, a token's work grows only by their rows in the routers.",
+            got=grown,
+            expected=expected,
+        )
+
+
+def _count(config, *, embeddings=2, norms=True, router=True, shared=True, matrices=3, dense=True, active=None):
+    """The two counts with one thing changed, for the mistakes."""
+    D, E, K = config.hidden_size, config.n_routed_experts, config.num_experts_per_tok
+    layers = config.num_hidden_layers
+    first = config.first_k_dense_replace if dense else 0
+    expert = matrices * D * config.moe_intermediate_size
+    total = embeddings * config.vocab_size * D + norms * (2 * layers + 1) * D + layers * attention_parameters(config)
+    total += first * matrices * D * config.intermediate_size
+    total += (layers - first) * (router * E * D + (E + shared * config.n_shared_experts) * expert)
+    return total, active(total) if active else total - (layers - first) * (E - K) * expert
+
+
+COUNT_PARAMETERS = Exercise(
+    lesson="headlines",
+    reference=count_parameters,
+    cases=_each,
+    properties=(
+        Property("the total equals the parameters of the real model", _total_is_real),
+        Property("with all experts chosen, active equals total", _all_chosen),
+        Property("an expert that rests adds only its row in the router", _resting_expert),
+        Property("agrees with the library", agrees_with(count_parameters)),
+    ),
+    mistakes=(
+        Mistake(
+            "everything active",
+            "Active equals total here: in each layer of experts, E - K routed experts rest.",
+            lambda config: _count(config, active=lambda total: total),
+        ),
+        Mistake(
+            "active as a share K / E of everything",
+            "All parameters are scaled by K / E: only the routed experts rest. Attention, embedding, norms, routers "
+            "and shared experts work on every token.",
+            lambda config: _count(
+                config, active=lambda total: total * config.num_experts_per_tok // config.n_routed_experts
+            ),
+        ),
+        Mistake(
+            "embedding not in the active count",
+            "The embedding is left out of the active count: here both embedding and head are in it.",
+            lambda config: (
+                _count(config)[0],
+                _count(config)[1] - config.vocab_size * config.hidden_size,
+            ),
+        ),
+        Mistake(
+            "one embedding matrix",
+            "Embedding and head are counted as one: this model has a matrix for each.",
+            lambda config: _count(config, embeddings=1),
+        ),
+        Mistake(
+            "shared experts left out",
+            "The shared experts are missing: `n_shared_experts` in each layer of experts, always at work.",
+            lambda config: _count(config, shared=False),
+        ),
+        Mistake(
+            "routers left out",
+            "The routers are missing: each layer of experts has one, a row of D for each routed expert.",
+            lambda config: _count(config, router=False),
+        ),
+        Mistake(
+            "norms left out",
+            "The norms are missing: two in every layer and one at the end, D parameters each.",
+            lambda config: _count(config, norms=False),
+        ),
+        Mistake(
+            "two matrices a feed-forward layer",
+            "A feed-forward layer is counted with two matrices: SwiGLU has three, gate, up and down.",
+            lambda config: _count(config, matrices=2),
+        ),
+        Mistake(
+            "dense layers counted as experts",
+            "Every layer has experts here: the first `first_k_dense_replace` have one dense layer instead.",
+            lambda config: _count(config, dense=False),
+        ),
+    ),
+    hints=(
+        "Write down the total first, in four lines: embeddings, what every layer has, the dense layers, the layers of "
+        "experts. What a token does not use comes off at the end.",
+        "One expert is 3 D I. A layer of experts holds E D (the router) and E + n_shared_experts experts; of these, "
+        "E - K rest on each token.",
+        "active = total - (num_hidden_layers - first_k_dense_replace) * (E - K) * 3 * D * I",
+    ),
+    difficulty=2,
+    minutes=12,
+)
+
+# --- kv_cache_bytes_per_token -----------------------------------------------------------------------------------------
+
+
+def _cases_of_cache(generator):
+    for width, config in zip((1, 2, 4, 2), _configs(generator), strict=True):
+        yield config, width
+
+
+def _heads_do_not_matter(function, config, bytes_per_element):
+    more = config.replace(num_attention_heads=3 * config.num_attention_heads)
+    got, expected = function(more, bytes_per_element), function(config, bytes_per_element)
+    if got != expected:
+        raise Wrong(
+            "Three times the heads change the cache: all heads share one latent and one rotated key.",
+            got=got,
+            expected=expected,
+        )
+
+
+def _cache_is_real(function, config, bytes_per_element):
+    with torch.device("meta"):
+        numbers = sum(layer.memory.numel() for layer in Transformer(config).new_cache(batch_size=1, capacity=1))
+    got = function(config, bytes_per_element)
+    if got != numbers * bytes_per_element:
+        raise Wrong("The model's own cache takes another size.", got=got, expected=numbers * bytes_per_element)
+
+
+def _cache(config, width, *, layers=None):
+    return (layers or config.num_hidden_layers) * width
+
+
+KV_CACHE = Exercise(
+    lesson="headlines",
+    reference=kv_cache_bytes_per_token,
+    cases=_cases_of_cache,
+    properties=(
+        Property("the number of heads makes no difference", _heads_do_not_matter),
+        Property("equals the real cache of one token", _cache_is_real),
+        Property("agrees with the library", agrees_with(kv_cache_bytes_per_token)),
+    ),
+    mistakes=(
+        Mistake(
+            "keys and values of every head",
+            "This is the cache of plain multi-head attention, a key and a value for every head: latent attention keeps "
+            "neither, it keeps what they are made from.",
+            lambda config, n: _cache(config, config.num_attention_heads * (config.qk_head_dim + config.v_head_dim) * n),
+        ),
+        Mistake(
+            "rotated key left out",
+            "Only the latent is counted: the rotated key cannot be made from it, and is kept beside it.",
+            lambda config, n: _cache(config, config.kv_lora_rank * n),
+        ),
+        Mistake(
+            "rotated key for every head",
+            "The rotated key is counted for every head: all heads share one.",
+            lambda config, n: _cache(
+                config, (config.kv_lora_rank + config.num_attention_heads * config.qk_rope_head_dim) * n
+            ),
+        ),
+        Mistake(
+            "one layer only",
+            "This is the cache of one layer: each layer keeps its own.",
+            lambda config, n: _cache(config, (config.kv_lora_rank + config.qk_rope_head_dim) * n, layers=1),
+        ),
+        Mistake(
+            "counted twice, for keys and values",
+            "This is twice the cache: keys and values come from the same latent, so there is no factor 2.",
+            lambda config, n: _cache(config, 2 * (config.kv_lora_rank + config.qk_rope_head_dim) * n),
+        ),
+        Mistake(
+            "numbers, not bytes",
+            "This counts numbers: each takes `bytes_per_element` bytes.",
+            lambda config, n: _cache(config, config.kv_lora_rank + config.qk_rope_head_dim),
+        ),
+        Mistake(
+            "the query's latent cached",
+            "The query's latent is counted too: a query is used once, for its own token, and never again.",
+            lambda config, n: _cache(
+                config, (config.kv_lora_rank + config.qk_rope_head_dim + (config.q_lora_rank or 0)) * n
+            ),
+        ),
+    ),
+    hints=(
+        "Ask of each quantity in attention: does a *later* token need it, and can it be made from something smaller?",
+        "Later tokens need keys and values. Both are made from the latent, `kv_lora_rank` numbers; only the rotated "
+        "part of the key, `qk_rope_head_dim` numbers for all heads, is kept beside it.",
+        "num_hidden_layers * (kv_lora_rank + qk_rope_head_dim) * bytes_per_element",
+    ),
+    difficulty=1,
+    minutes=5,
+)
+
+# --- training_flops_per_token -----------------------------------------------------------------------------------------
+
+
+def _cases_of_flops(generator):
+    for context, config in zip((2, 6, 1024, 4096), _configs(generator), strict=True):
+        yield config, context
+
+
+def _linear_in_context(function, config, context):
+    one, two, three = (function(config, factor * context) for factor in (1, 2, 3))
+    if abs((three - two) - (two - one)) > 1e-6 * abs(three):
+        raise Wrong(
+            "The cost of a token must grow in a straight line with the context: every position more is one more to "
+            "look at.",
+            got=three - two,
+            expected=two - one,
+        )
+
+
+def _vocabulary(function, config, context):
+    more = config.replace(vocab_size=config.vocab_size + 1)
+    got, expected = function(more, context) - function(config, context), 6 * config.hidden_size
+    if abs(got - expected) > 1e-6 * abs(function(config, context)) + 1e-9:
+        raise Wrong(
+            "One more word in the vocabulary must cost 6 D operations: a row more in the head. The embedding's row is "
+            "looked up, which multiplies nothing.",
+            got=got,
+            expected=expected,
+        )
+
+
+def _flops(config, context, *, factor=6, attention=6, half=2, parameters=None):
+    active = count_parameters(config)[1] - config.vocab_size * config.hidden_size
+    width = config.num_attention_heads * (config.qk_head_dim + config.v_head_dim)
+    matrices = factor * (active if parameters is None else parameters)
+    return matrices + attention * config.num_hidden_layers * width * context / half
+
+
+TRAINING_FLOPS = Exercise(
+    lesson="headlines",
+    reference=training_flops_per_token,
+    cases=_cases_of_flops,
+    properties=(
+        Property("the cost of a token is a straight line in the context", _linear_in_context),
+        Property("a word more in the vocabulary costs 6 D", _vocabulary),
+        Property("agrees with the library", agrees_with(training_flops_per_token)),
+    ),
+    mistakes=(
+        Mistake(
+            "forward pass only",
+            "This is the forward pass: going back through each product takes two more of its size, so 6, not 2.",
+            lambda config, context: _flops(config, context, factor=2, attention=2),
+        ),
+        Mistake(
+            "attention forward only",
+            "The matrices are counted forward and backward, attention only forward: it, too, is gone back through.",
+            lambda config, context: _flops(config, context, attention=2),
+        ),
+        Mistake(
+            "all parameters",
+            "Resting experts are counted: they take memory, but multiply nothing.",
+            lambda config, context: _flops(
+                config, context, parameters=count_parameters(config)[0] - config.vocab_size * config.hidden_size
+            ),
+        ),
+        Mistake(
+            "embedding multiplied",
+            "The embedding is counted as a product: it is a table, and looking up multiplies nothing.",
+            lambda config, context: _flops(config, context, parameters=count_parameters(config)[1]),
+        ),
+        Mistake(
+            "head left out",
+            "Both embedding and head are taken off: the head is a real product, D by vocabulary.",
+            lambda config, context: _flops(
+                config, context, parameters=count_parameters(config)[1] - 2 * config.vocab_size * config.hidden_size
+            ),
+        ),
+        Mistake(
+            "every token sees the whole context",
+            "Every token looks at the whole context here: it sees only what came before, half of it on average.",
+            lambda config, context: _flops(config, context, half=1),
+        ),
+        Mistake(
+            "attention left out",
+            "Only products with weights are counted: scores and weighted means multiply too, more with every position.",
+            lambda config, context: _flops(config, context, attention=0),
+        ),
+        Mistake(
+            "a whole sequence",
+            "This is the cost of a whole sequence: divide by the context to have that of a token.",
+            lambda config, context: _flops(config, context) * context,
+        ),
+    ),
+    hints=(
+        "Two terms: products with weights, whatever the context, and attention, which grows with it.",
+        "A product with n weights takes 2 n operations forward and 4 n backward. Which of the active parameters "
+        "multiply nothing?",
+        "6 * (active - vocab_size * hidden_size) + 6 * layers * heads * (qk_head_dim + v_head_dim) * context / 2",
+    ),
+    difficulty=3,
+    minutes=10,
+)
+
+# --- training_dollars -------------------------------------------------------------------------------------------------
+
+
+def _cases_of_dollars(generator):
+    yield 3.0, 2.0
+    for _ in range(3):
+        hours, rate = torch.rand(2, generator=generator, dtype=torch.float64).tolist()
+        yield 1e6 * hours, 0.5 + 9 * rate
+
+
+def _twice_the_hours(function, gpu_hours, dollars_per_hour):
+    got, expected = function(2 * gpu_hours, dollars_per_hour), 2 * function(gpu_hours, dollars_per_hour)
+    if abs(got - expected) > 1e-9 * abs(expected):
+        raise Wrong("Twice the hours must cost twice as much.", got=got, expected=expected)
+
+
+def _free(function, gpu_hours, dollars_per_hour):
+    try:
+        got = function(gpu_hours, 0.0)
+    except ZeroDivisionError:
+        raise Wrong("It divides by the rent: a free GPU must cost nothing.") from None
+    if got != 0:
+        raise Wrong("A free GPU must cost nothing.", got=got, expected=0.0)
+
+
+TRAINING_DOLLARS = Exercise(
+    lesson="headlines",
+    reference=training_dollars,
+    cases=_cases_of_dollars,
+    properties=(
+        Property("twice the hours cost twice as much", _twice_the_hours),
+        Property("a free GPU costs nothing", _free),
+        Property("agrees with the library", agrees_with(training_dollars)),
+    ),
+    mistakes=(
+        Mistake(
+            "divided",
+            "The hours are divided by the rent: dollars are hours times dollars an hour.",
+            lambda hours, rate: hours / rate,
+        ),
+        Mistake(
+            "rent divided by hours",
+            "The rent is divided by the hours: dollars are hours times dollars an hour.",
+            lambda hours, rate: rate / hours,
+        ),
+        Mistake(
+            "in thousands", "This is in thousands of dollars: give dollars.", lambda hours, rate: hours * rate / 1e3
+        ),
+        Mistake("in millions", "This is in millions of dollars: give dollars.", lambda hours, rate: hours * rate / 1e6),
+        Mistake(
+            "times the number of GPUs",
+            "The number of GPUs is in twice: `gpu_hours` already adds up the hours of all GPUs.",
+            lambda hours, rate: hours * rate * 2048,
+        ),
+        Mistake(
+            "added", "Hours and dollars are added: their product is what is paid.", lambda hours, rate: hours + rate
+        ),
+        Mistake(
+            "rate written in",
+            "The rent is written in as $2: use the argument, for that figure is an assumption.",
+            lambda hours, rate: hours * 2.0,
+        ),
+    ),
+    hints=(
+        "Look at the units: hours, and dollars per hour.",
+        "hours x (dollars / hour) = dollars.",
+        "return gpu_hours * dollars_per_hour",
+    ),
+    difficulty=1,
+    minutes=1,
+)
+
+EXERCISES = (ATTENTION_PARAMETERS, COUNT_PARAMETERS, KV_CACHE, TRAINING_FLOPS, TRAINING_DOLLARS)
+
+QUIZZES = (
+    Quiz(
+        "what-is-active",
+        "DeepSeek-V3 has 671 billion parameters. How many multiply something when it reads one token?",
+        (
+            Option("All 671 billion: otherwise why keep them?", "All are stored, but 248 of the 256 experts of a layer "
+                   "rest on any one token. Another token wakes others."),
+            Option("About 37 billion.", "Eight of 256 experts a layer, the shared expert, attention and head: 37.55 "
+                   "billion with the embedding. You count them in this lesson.", right=True),
+            Option("671 / 256, about 2.6 billion: one expert.", "Eight experts are chosen, not one; and attention, head "
+                   "and shared expert work on every token. They are 15 billion by themselves."),
+        ),
+    ),
+    Quiz(
+        "what-the-price-covers",
+        "\"It was trained for $5.6 million.\" What does that figure cover?",
+        (
+            Option("Everything: people, data, failed attempts, machines.", "The report itself says that research, "
+                   "ablations and data are not in it; nor are people."),
+            Option("The electricity of the final run.", "It is more than that: the assumed rent of the GPUs."),
+            Option("Renting the GPUs for the final run, at an assumed price.", "2.788 million GPU hours at an assumed $2. "
+                   "Nobody paid that invoice: the company owns its machines.", right=True),
+        ),
+    ),
+    Quiz(
+        "what-fits-on-a-card",
+        "Only 37 of 671 billion parameters work on a token. So a gaming card with 24 GB can run the full model?",
+        (
+            Option("Yes: only the active parameters must be in memory.", "The next token wakes other experts, in every "
+                   "layer anew. Fetching them from a disk for each token would take seconds."),
+            Option("No: all 671 billion must be at hand.", "671 GB at one byte each, some 28 such cards. What runs on one "
+                   "card are the small models distilled from it.", right=True),
+            Option("Yes, in 8 bits instead of 32.", "One byte a parameter is already what the 671 GB assume; in 32 bits "
+                   "it would be 2,684 GB."),
+        ),
+    ),
+)  # fmt: skip

@@ -1,0 +1,584 @@
+"""Lesson 01, how well can a small model predict real code: the parts of a Transformer, and bits per byte."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+from mini_moe.course.exercise import Exercise, Mistake, Property, Wrong, agrees_with
+from mini_moe.course.observe import close
+from mini_moe.course.quiz import Option, Quiz
+from mini_moe.layers import apply_rotary, causal_attention, rms_norm, rotary_angles, swiglu
+from mini_moe.train import bits_per_byte
+
+
+def _must_equal(got, expected, message):
+    if not close(got, expected):
+        raise Wrong(message, got=got, expected=expected)
+
+
+# --- rms_norm ---------------------------------------------------------------------------------------------------------
+
+
+def _cases_of_norm(generator):
+    for shape in ((1, 2), (2, 3), (2, 3, 8)):
+        x = torch.randn(shape, generator=generator) * 3 + 1
+        yield x, torch.rand(shape[-1], generator=generator) + 0.5, 1e-6
+    yield 1e-3 * torch.randn(2, 4, generator=generator), torch.ones(4), 1e-2  # where eps is not small
+
+
+def _unit_size(function, x, weight, eps):
+    y = function(x, torch.ones_like(weight), 0.0)
+    size = y.square().mean(dim=-1).sqrt()
+    _must_equal(size, torch.ones_like(size), "With all weights 1, each vector must leave with root mean square 1.")
+
+
+def _rows_apart(function, x, weight, eps):
+    together = function(torch.stack((x, 5 * x + 1)), weight, eps)[0]
+    _must_equal(together, function(x, weight, eps), "A vector's result depends on its neighbours: norm each by itself.")
+
+
+def _direction_kept(function, x, weight, eps):
+    y = function(x, torch.ones_like(weight), eps)
+    cosine = F.cosine_similarity(x, y, dim=-1)
+    _must_equal(
+        cosine, torch.ones_like(cosine), "Only the length may change, not the direction: nothing is subtracted."
+    )
+
+
+def _normed(x, weight, eps, *, centre=False, dim=-1, inside=True, kind="rms"):
+    x = x - x.mean(dim=-1, keepdim=True) if centre else x
+    if kind == "sum":
+        return weight * x / (x.square().sum(dim=dim, keepdim=True) + eps).sqrt()
+    if kind == "mean square":
+        return weight * x / (x.square().mean(dim=dim, keepdim=True) + eps)
+    if kind == "mean of absolutes":
+        return weight * x / (x.abs().mean(dim=dim, keepdim=True) + eps)
+    size = x.square().mean(dim=dim, keepdim=True)
+    return weight * x / ((size + eps).sqrt() if inside else size.sqrt() + eps)
+
+
+RMS_NORM = Exercise(
+    lesson="transformer",
+    reference=rms_norm,
+    cases=_cases_of_norm,
+    properties=(
+        Property("each vector leaves with root mean square 1", _unit_size),
+        Property("a vector keeps its direction", _direction_kept),
+        Property("each vector is normed by itself", _rows_apart),
+        Property("agrees with the library, gradients too", agrees_with(rms_norm)),
+    ),
+    mistakes=(
+        Mistake(
+            "mean subtracted",
+            "The mean is subtracted: that is LayerNorm. RMSNorm only divides by the size.",
+            lambda x, weight, eps=1e-6: _normed(x, weight, eps, centre=True),
+        ),
+        Mistake(
+            "no square root",
+            "It divides by the mean square: take the square root first.",
+            lambda x, weight, eps=1e-6: _normed(x, weight, eps, kind="mean square"),
+        ),
+        Mistake(
+            "sum in place of mean",
+            "It divides by the length of the vector, the root of the *sum* of squares: the *mean* keeps each feature "
+            "of size 1, whatever their number.",
+            lambda x, weight, eps=1e-6: _normed(x, weight, eps, kind="sum"),
+        ),
+        Mistake(
+            "mean of absolute values",
+            "It divides by the mean of the absolute values: square, take the mean, then the root.",
+            lambda x, weight, eps=1e-6: _normed(x, weight, eps, kind="mean of absolutes"),
+        ),
+        Mistake(
+            "weight left out",
+            "The weight is not used: multiply each feature by its own, last.",
+            lambda x, weight, eps=1e-6: _normed(x, torch.ones_like(weight), eps),
+        ),
+        Mistake(
+            "weight as 1 + weight",
+            "It multiplies by 1 + weight: some models store it so, here the weight itself starts at 1.",
+            lambda x, weight, eps=1e-6: _normed(x, 1 + weight, eps),
+        ),
+        Mistake(
+            "eps outside the root",
+            "eps is added after the root: it stands under it, beside the mean square.",
+            lambda x, weight, eps=1e-6: _normed(x, weight, eps, inside=False),
+        ),
+        Mistake(
+            "eps left out",
+            "eps is not used: without it an all-zero vector divides by zero.",
+            lambda x, weight, eps=1e-6: _normed(x, weight, 0.0),
+        ),
+        Mistake(
+            "mean over everything",
+            "One mean is taken over all vectors: take it over the last dimension, `dim=-1, keepdim=True`.",
+            lambda x, weight, eps=1e-6: weight * x / (x.square().mean() + eps).sqrt(),
+        ),
+        Mistake(
+            "mean over the wrong dimension",
+            "The mean runs over the first dimension: features are the last, `dim=-1, keepdim=True`.",
+            lambda x, weight, eps=1e-6: _normed(x, weight, eps, dim=0),
+        ),
+    ),
+    hints=(
+        "Three steps: the mean of the squares over the last dimension, one over its root, and a product.",
+        "`x.square().mean(dim=-1, keepdim=True)` keeps a dimension of 1, so that it divides every feature of its row. "
+        "`torch.rsqrt(z)` is 1 / sqrt(z).",
+        "return weight * x * torch.rsqrt(x.square().mean(dim=-1, keepdim=True) + eps)",
+    ),
+    difficulty=1,
+    minutes=5,
+)
+
+# --- apply_rotary -----------------------------------------------------------------------------------------------------
+
+
+def _cases_of_rotary(generator):
+    for shape in ((1, 2), (2, 4), (2, 3, 5, 8)):
+        start = torch.randint(1, 40, (1,), generator=generator)
+        cos, sin = rotary_angles(torch.arange(shape[-2]) + start, shape[-1], theta=100.0)
+        yield torch.randn(shape, generator=generator), cos, sin
+
+
+def _length_kept(function, x, cos, sin):
+    got, expected = function(x, cos, sin).norm(dim=-1), x.norm(dim=-1)
+    _must_equal(got, expected, "Turning must not change the length of a vector.")
+
+
+def _no_turn(function, x, cos, sin):
+    _must_equal(function(x, torch.ones_like(cos), torch.zeros_like(sin)), x, "Turned by 0, every vector must stay.")
+
+
+def _only_distance_counts(function, x, cos, sin):
+    positions, features = torch.arange(6), x.shape[-1]
+    q, k = x.flatten()[:features], x.flatten()[-features:] + 1
+    q, k = (function(v.expand(6, -1), *rotary_angles(positions, features, 100.0)) for v in (q, k))
+    scores = q @ k.T
+    _must_equal(
+        scores[3, 1], scores[5, 3], "q at 3 and k at 1 must score like q at 5 and k at 3: only the distance counts."
+    )
+
+
+def _turned(x, cos, sin, *, sign=1.0, halves=False, swap=False):
+    if halves:
+        a, b = x.chunk(2, dim=-1)
+        return torch.cat((a * cos - b * sin, a * sin + b * cos), dim=-1)
+    a, b = x[..., 0::2], x[..., 1::2]
+    pair = (a * cos - sign * b * sin, sign * a * sin + b * cos)
+    return torch.cat(pair, dim=-1) if swap else torch.stack(pair, dim=-1).flatten(-2)
+
+
+APPLY_ROTARY = Exercise(
+    lesson="transformer",
+    reference=apply_rotary,
+    cases=_cases_of_rotary,
+    properties=(
+        Property("turned by 0, nothing changes", _no_turn),
+        Property("turning keeps the length", _length_kept),
+        Property("scores depend on the distance alone", _only_distance_counts),
+        Property("agrees with the library, gradients too", agrees_with(apply_rotary)),
+    ),
+    mistakes=(
+        Mistake(
+            "halves paired",
+            "Feature i is paired with feature i + R/2: many models do so, but the published weights of DeepSeek-V3 "
+            "pair neighbours, (x0, x1), (x2, x3), ...",
+            lambda x, cos, sin: _turned(x, cos, sin, halves=True),
+        ),
+        Mistake(
+            "turned backwards",
+            "It turns the other way round: the minus sign belongs to the first of the pair, a cos - b sin.",
+            lambda x, cos, sin: _turned(x, cos, sin, sign=-1.0),
+        ),
+        Mistake(
+            "not interleaved again",
+            "The pairs are turned rightly, but put back as all first features, then all second ones: each belongs back "
+            "where it came from.",
+            lambda x, cos, sin: _turned(x, cos, sin, swap=True),
+        ),
+        Mistake(
+            "cos and sin exchanged",
+            "cos and sin are exchanged: at angle 0, where cos is 1, nothing may change.",
+            lambda x, cos, sin: _turned(x, sin, cos),
+        ),
+        Mistake(
+            "both signs plus",
+            "Both terms are added: a turn needs one minus, a cos - b sin, or lengths change.",
+            lambda x, cos, sin: torch.stack(
+                (x[..., 0::2] * cos + x[..., 1::2] * sin, x[..., 0::2] * sin + x[..., 1::2] * cos), dim=-1
+            ).flatten(-2),
+        ),
+        Mistake(
+            "second feature from the turned first",
+            "The second of the pair is made from the first as it is *after* turning: keep the old value for it.",
+            lambda x, cos, sin: _in_sequence(x, cos, sin),
+        ),
+        Mistake(
+            "only multiplied by cos",
+            "Each feature is only multiplied by cos: the other of the pair, times sin, is missing.",
+            lambda x, cos, sin: x * cos.repeat_interleave(2, dim=-1),
+        ),
+    ),
+    hints=(
+        "Take the first of every pair, a = x[..., 0::2], and the second, b = x[..., 1::2]. Each is as wide as cos.",
+        "The two results are a * cos - b * sin and a * sin + b * cos. Then they have to stand side by side again: "
+        "`torch.stack` along a new last dimension, then flatten it.",
+        "return torch.stack((a * cos - b * sin, a * sin + b * cos), dim=-1).flatten(-2)",
+    ),
+    difficulty=2,
+    minutes=8,
+)
+
+
+def _in_sequence(x, cos, sin):
+    a, b = x[..., 0::2], x[..., 1::2]
+    a = a * cos - b * sin
+    return torch.stack((a, a * sin + b * cos), dim=-1).flatten(-2)
+
+
+# --- causal_attention -------------------------------------------------------------------------------------------------
+
+
+def _cases_of_attention(generator):
+    for B, H, T, S, width, wide in ((1, 1, 2, 2, 2, 2), (1, 2, 3, 3, 4, 3), (2, 2, 5, 5, 4, 6), (1, 2, 2, 6, 4, 3)):
+        q = torch.randn(B, H, T, width, generator=generator)
+        k, v = torch.randn(B, H, S, width, generator=generator), torch.randn(B, H, S, wide, generator=generator)
+        yield q, k, v, 0.9 / math.sqrt(width)
+
+
+def _future_hidden(function, q, k, v, scale):
+    y = function(q, k, v, scale)
+    k, v = k.clone(), v.clone()
+    k[..., -1, :] += 3
+    v[..., -1, :] -= 5
+    _must_equal(
+        function(q, k, v, scale)[..., :-1, :],
+        y[..., :-1, :],
+        "Changing the last key and value changes the results before it: a query must not see what comes after.",
+    )
+
+
+def _own_seen(function, q, k, v, scale):
+    y = function(q, k, v, scale)
+    v = v.clone()
+    v[..., -1, :] += 5
+    if torch.allclose(function(q, k, v, scale)[..., -1, :], y[..., -1, :]):
+        raise Wrong("Changing the last value does not change the last result: a query sees its own position, too.")
+
+
+def _mean_of_values(function, q, k, v, scale):
+    y = function(q, k, torch.ones_like(v), scale)
+    _must_equal(y, torch.ones_like(y), "Where all values are 1, a weighted mean is 1: the weights must add up to 1.")
+
+
+def _attended(q, k, v, scale, *, mask=None, fill=float("-inf"), softmax_dim=-1, after=False):
+    T, S = q.shape[-2], k.shape[-2]
+    scores = q @ k.transpose(-2, -1) * scale
+    future = torch.ones(T, S, dtype=torch.bool).triu(1 + S - T) if mask is None else mask(T, S)
+    if after:
+        return scores.softmax(dim=-1).masked_fill(future, 0.0) @ v
+    return scores.masked_fill(future, fill).softmax(dim=softmax_dim).nan_to_num(0.0) @ v
+
+
+CAUSAL_ATTENTION = Exercise(
+    lesson="transformer",
+    reference=causal_attention,
+    cases=_cases_of_attention,
+    properties=(
+        Property("no query sees what comes after it", _future_hidden),
+        Property("a query sees its own position", _own_seen),
+        Property("the weights of a query add up to 1", _mean_of_values),
+        Property("agrees with the library, gradients too", agrees_with(causal_attention)),
+    ),
+    mistakes=(
+        Mistake(
+            "no mask",
+            "Every query sees the whole sequence: hide the positions after it, or the model reads the answer.",
+            lambda q, k, v, scale: _attended(q, k, v, scale, mask=lambda T, S: torch.zeros(T, S, dtype=torch.bool)),
+        ),
+        Mistake(
+            "own position hidden",
+            "A query does not see its own position: hide only what comes strictly after it.",
+            lambda q, k, v, scale: _attended(
+                q, k, v, scale, mask=lambda T, S: torch.ones(T, S, dtype=torch.bool).triu(S - T)
+            ),
+        ),
+        Mistake(
+            "past hidden",
+            "The mask is turned round: it hides the past and shows the future.",
+            lambda q, k, v, scale: _attended(
+                q, k, v, scale, mask=lambda T, S: torch.ones(T, S, dtype=torch.bool).tril(S - T - 1)
+            ),
+        ),
+        Mistake(
+            "mask starts at the first key",
+            "With more keys than queries the mask is off: the queries are the *last* T of the S positions, so the "
+            "first query may see S - T + 1 of them.",
+            lambda q, k, v, scale: _attended(
+                q, k, v, scale, mask=lambda T, S: torch.ones(T, S, dtype=torch.bool).triu(1)
+            ),
+        ),
+        Mistake(
+            "masked with 0",
+            "The future's scores are set to 0: exp(0) is 1, so it still has weight. Set them to -inf before the "
+            "softmax.",
+            lambda q, k, v, scale: _attended(q, k, v, scale, fill=0.0),
+        ),
+        Mistake(
+            "masked after the softmax",
+            "The future is struck out after the softmax: the weights that remain no longer add up to 1.",
+            lambda q, k, v, scale: _attended(q, k, v, scale, after=True),
+        ),
+        Mistake(
+            "softmax over the queries",
+            "The softmax runs over the queries: each query's weights over the *keys* add up to 1, the last dimension.",
+            lambda q, k, v, scale: _attended(q, k, v, scale, softmax_dim=-2),
+        ),
+        Mistake(
+            "scale left out",
+            "The scores are not multiplied by `scale`: wide heads then give large scores, and softmax picks one.",
+            lambda q, k, v, scale: _attended(q, k, v, 1.0),
+        ),
+        Mistake(
+            "divided by the scale",
+            "The scores are divided by `scale`: it is 1 / sqrt(features) already, so multiply.",
+            lambda q, k, v, scale: _attended(q, k, v, 1 / scale),
+        ),
+        Mistake(
+            "scale of its own",
+            "The scale is worked out from the width here: use the argument. Latent attention will need another.",
+            lambda q, k, v, scale: _attended(q, k, v, q.shape[-1] ** -0.5),
+        ),
+        Mistake(
+            "no softmax",
+            "The scores weigh the values without a softmax: they may be negative and do not add up to 1.",
+            lambda q, k, v, scale: (q @ k.transpose(-2, -1) * scale).tril(k.shape[-2] - q.shape[-2]) @ v,
+        ),
+    ),
+    hints=(
+        "Four steps: scores, hide the future, softmax, weighted mean of the values.",
+        "scores = q @ k.transpose(-2, -1) * scale is (B, H, T, S). `torch.ones(T, S, dtype=torch.bool).triu(1 + S - T)` "
+        "is true where a key comes after a query.",
+        "return scores.masked_fill(future, float('-inf')).softmax(dim=-1) @ v",
+    ),
+    difficulty=2,
+    minutes=12,
+)
+
+# --- swiglu -----------------------------------------------------------------------------------------------------------
+
+
+def _cases_of_swiglu(generator):
+    for shape, inner in (((1, 2), 3), ((3, 4), 6), ((2, 3, 4), 4)):
+        D = shape[-1]
+        x, w_gate, w_up, w_down = (
+            torch.randn(size, generator=generator) for size in (shape, (inner, D), (inner, D), (D, inner))
+        )
+        yield x, w_gate, w_up, w_down
+
+
+def _closed_gate(function, x, w_gate, w_up, w_down):
+    y = function(x, torch.zeros_like(w_gate), w_up, w_down)
+    _must_equal(y, torch.zeros_like(y), "A gate of zeros must let nothing through: silu(0) = 0.")
+
+
+def _linear_up(function, x, w_gate, w_up, w_down):
+    _must_equal(
+        function(x, w_gate, 2 * w_up, w_down),
+        2 * function(x, w_gate, w_up, w_down),
+        "Twice W_up must give twice the result: no bend on the way up.",
+    )
+
+
+def _positions_apart(function, x, w_gate, w_up, w_down):
+    _must_equal(
+        function(x[:1], w_gate, w_up, w_down), function(x, w_gate, w_up, w_down)[:1], "Each token is worked on alone."
+    )
+
+
+def _gated(x, w_gate, w_up, w_down, *, bend=F.silu):
+    return F.linear(bend(F.linear(x, w_gate)) * F.linear(x, w_up), w_down)
+
+
+SWIGLU = Exercise(
+    lesson="transformer",
+    reference=swiglu,
+    cases=_cases_of_swiglu,
+    properties=(
+        Property("a closed gate lets nothing through", _closed_gate),
+        Property("the way up is straight", _linear_up),
+        Property("each token is worked on alone", _positions_apart),
+        Property("agrees with the library, gradients too", agrees_with(swiglu)),
+    ),
+    mistakes=(
+        Mistake(
+            "gate and up exchanged",
+            "The bend is in the wrong branch: silu belongs to the gate, W_up stays straight.",
+            lambda x, w_gate, w_up, w_down: _gated(x, w_up, w_gate, w_down),
+        ),
+        Mistake(
+            "sigmoid in place of silu",
+            "The gate is a sigmoid: silu(z) is z times the sigmoid of z.",
+            lambda x, w_gate, w_up, w_down: _gated(x, w_gate, w_up, w_down, bend=torch.sigmoid),
+        ),
+        Mistake(
+            "relu in place of silu",
+            "The gate is a relu: silu bends softly, and lets a little of the negative through.",
+            lambda x, w_gate, w_up, w_down: _gated(x, w_gate, w_up, w_down, bend=torch.relu),
+        ),
+        Mistake(
+            "gelu in place of silu",
+            "The gate is a gelu: near, but this model uses silu(z) = z / (1 + exp(-z)).",
+            lambda x, w_gate, w_up, w_down: _gated(x, w_gate, w_up, w_down, bend=F.gelu),
+        ),
+        Mistake(
+            "no bend",
+            "There is no silu: without a bend, gate and up are only a product of two straight maps.",
+            lambda x, w_gate, w_up, w_down: _gated(x, w_gate, w_up, w_down, bend=lambda z: z),
+        ),
+        Mistake(
+            "added in place of multiplied",
+            "Gate and up are added: the gate *multiplies*, feature by feature.",
+            lambda x, w_gate, w_up, w_down: F.linear(F.silu(F.linear(x, w_gate)) + F.linear(x, w_up), w_down),
+        ),
+        Mistake(
+            "silu after the product",
+            "silu is applied after the product: it bends the gate alone.",
+            lambda x, w_gate, w_up, w_down: F.linear(F.silu(F.linear(x, w_gate) * F.linear(x, w_up)), w_down),
+        ),
+        Mistake(
+            "no gate",
+            "The gate is missing: this is the older layer, W_down silu(W_up x).",
+            lambda x, w_gate, w_up, w_down: F.linear(F.silu(F.linear(x, w_up)), w_down),
+        ),
+        Mistake(
+            "no way up",
+            "W_up is missing: the gate alone goes down.",
+            lambda x, w_gate, w_up, w_down: F.linear(F.silu(F.linear(x, w_gate)), w_down),
+        ),
+    ),
+    hints=(
+        "Two products from the same x, of equal width; one is bent by silu; multiply them; one product back.",
+        "`F.linear(x, w)` is x @ w.T, for any number of leading dimensions; `F.silu` is the bend.",
+        "return F.linear(F.silu(F.linear(x, w_gate)) * F.linear(x, w_up), w_down)",
+    ),
+    difficulty=1,
+    minutes=4,
+)
+
+# --- bits_per_byte ----------------------------------------------------------------------------------------------------
+
+
+def _cases_of_bits(generator):
+    yield math.log(2), 1
+    for _ in range(3):
+        n_bytes = torch.randint(10, 10_000, (1,), generator=generator).item()
+        yield n_bytes * torch.rand(1, generator=generator, dtype=torch.float64).item() * 3, n_bytes
+
+
+def _one_coin(function, nats, n_bytes):
+    got = function(math.log(2) * n_bytes, n_bytes)
+    if not math.isclose(got, 1.0, rel_tol=1e-6):
+        raise Wrong("ln 2 nats are one bit: ln 2 nats for each byte must be 1 bit a byte.", got=got, expected=1.0)
+
+
+def _know_nothing(function, nats, n_bytes):
+    got = function(math.log(256) * n_bytes, n_bytes)
+    if not math.isclose(got, 8.0, rel_tol=1e-6):
+        raise Wrong("To know nothing of a byte, 1 in 256, must cost 8 bits.", got=got, expected=8.0)
+
+
+BITS_PER_BYTE = Exercise(
+    lesson="transformer",
+    reference=bits_per_byte,
+    cases=_cases_of_bits,
+    properties=(
+        Property("ln 2 nats a byte are 1 bit a byte", _one_coin),
+        Property("to know nothing costs 8 bits a byte", _know_nothing),
+        Property("agrees with the library", agrees_with(bits_per_byte)),
+    ),
+    mistakes=(
+        Mistake(
+            "nats, not bits",
+            "This is nats per byte: a bit is ln 2 = 0.693 nats, so divide by ln 2.",
+            lambda nats, n_bytes: nats / n_bytes,
+        ),
+        Mistake(
+            "multiplied by ln 2",
+            "It multiplies by ln 2: a bit is smaller than a nat, so there are more of them; divide.",
+            lambda nats, n_bytes: nats * math.log(2) / n_bytes,
+        ),
+        Mistake(
+            "bits in all",
+            "This is the bits of the whole text: divide by its bytes.",
+            lambda nats, n_bytes: nats / math.log(2),
+        ),
+        Mistake(
+            "perplexity",
+            "This is a perplexity, the exponential of the loss: bits are on the scale of the loss itself.",
+            lambda nats, n_bytes: math.exp(min(nats / n_bytes, 700)),
+        ),
+        Mistake(
+            "divided by 8 again",
+            "It divides by 8: the text's bytes are counted as bytes, and the model's cost as bits; nothing to convert.",
+            lambda nats, n_bytes: nats / math.log(2) / n_bytes / 8,
+        ),
+        Mistake(
+            "bytes per bit",
+            "The fraction stands on its head: bits go above, bytes below.",
+            lambda nats, n_bytes: n_bytes * math.log(2) / nats,
+        ),
+        Mistake(
+            "base 10",
+            "It divides by ln 10: that gives digits. A bit is ln 2 nats.",
+            lambda nats, n_bytes: nats / math.log(10) / n_bytes,
+        ),
+    ),
+    hints=(
+        "Change the unit of the cost first (nats to bits), then share it out over the bytes.",
+        "One bit is ln 2 nats, so x nats are x / ln 2 bits.",
+        "return nats / (math.log(2) * n_bytes)",
+    ),
+    difficulty=1,
+    minutes=3,
+)
+
+EXERCISES = (RMS_NORM, APPLY_ROTARY, CAUSAL_ATTENTION, SWIGLU, BITS_PER_BYTE)
+
+QUIZZES = (
+    Quiz(
+        "model-against-xz",
+        "A model of one million parameters trains on Python code for half a minute on this machine. Does it predict "
+        "unseen code better than `xz -9` compresses it?",
+        (
+            Option("Yes, easily: a neural network beats any compressor.", "Not in half a minute. xz sees a whole file "
+                   "and remembers every repeated piece exactly; the model must put all it knows into its weights."),
+            Option("No, but it comes within a bit or two per byte.", "It learns the grammar of Python fast and its "
+                   "names slowly. You measure the distance below.", right=True),
+            Option("No: it is hardly better than knowing nothing, 8 bits a byte.", "Even counting letters gets under 5 "
+                   "bits. The first seconds of training bring most."),
+        ),
+    ),
+    Quiz(
+        "why-bits-per-byte",
+        "Model A has a loss of 3.0 nats a token, model B of 2.5. Which one predicts the text better?",
+        (
+            Option("B: its loss is lower.", "B may simply have shorter tokens: cutting a text into more pieces makes "
+                   "each easier to guess, and there are more of them to pay for."),
+            Option("A: a higher loss means it learned more.", "Loss is a cost; less is better, for the same tokens."),
+            Option("One cannot say without their tokenizers.", "Right: add up the cost of the whole text and divide by "
+                   "its bytes. That is the same unit for both, and for xz.", right=True),
+        ),
+    ),
+    Quiz(
+        "what-if-no-mask",
+        "You forget the causal mask in training. What happens?",
+        (
+            Option("An error: shapes no longer fit.", "Shapes are the same. This is why it is such a costly mistake."),
+            Option("The loss falls fast and far, and the model writes nonsense.", "It reads the next token from the "
+                   "input during training, and when it writes there is nothing to read.", right=True),
+            Option("The loss stays high.", "On the contrary: it is very good at copying the answer."),
+        ),
+    ),
+)  # fmt: skip

@@ -1,0 +1,158 @@
+"""An explorer: sliders over a picture. One cell, two lives.
+
+In JupyterLab the kernel draws each state as it is asked for. In the published book there is no kernel: with
+``MINI_MOE_BOOK=1`` the same cell draws every state of the grid while the book is built, and the page shows them with
+native sliders and a few lines of script, from a file and offline too.
+"""
+
+import base64
+import html
+import inspect
+import io
+import itertools
+import json
+import os
+
+import ipywidgets
+
+from mini_moe.course.card import Blocks, Card, Says
+from mini_moe.course.look import STYLE
+
+# Sliders choose a state by mixed-radix index: the last one moves fastest, as in itertools.product.
+SCRIPT = """<script>(function () {
+  const root = document.currentScript.parentElement;
+  const states = JSON.parse(root.querySelector("script[type='application/json']").textContent);
+  const sliders = [...root.querySelectorAll("input")];
+  function update() {
+    let index = 0;
+    for (const slider of sliders) {
+      const label = JSON.parse(slider.dataset.labels)[slider.value];
+      slider.nextElementSibling.textContent = label;
+      slider.setAttribute("aria-valuetext", label);
+      index = index * (Number(slider.max) + 1) + Number(slider.value);
+    }
+    root.querySelector(".mm-view").innerHTML = states[index];
+  }
+  for (const slider of sliders) { slider.disabled = false; slider.addEventListener("input", update); }
+  update();
+})();</script>"""
+
+
+class Explore:
+    """Show ``fn(**state)``, a matplotlib figure or a string of HTML, for any state of a grid.
+
+    Args:
+        fn: what draws one state. The picture is described, to who cannot see it, by ``fn.describe(**state)`` where
+            fn has that attribute, else by the first line of its docstring.
+        grid: name of each of fn's parameters -> the values of its slider, numbers or strings, the first to begin with.
+
+    Raises:
+        ValueError: a name is no parameter of fn, or one is missing, or a slider has no values.
+    """
+
+    def __init__(self, fn, **grid):
+        if not grid:
+            raise ValueError("grid must name at least one of fn's parameters, got none.")
+        for name, values in grid.items():
+            if len(values) == 0:
+                raise ValueError(f"grid must give {name} one value or more, got none.")
+        try:
+            inspect.signature(fn).bind(**grid)
+        except TypeError as error:
+            raise ValueError(f"grid must fit the parameters of {fn.__name__}, got {', '.join(grid)}: {error}") from None
+        self.fn, self.grid = fn, {name: tuple(values) for name, values in grid.items()}
+        self._drawn = {}
+
+    def __repr__(self):
+        ranges = "; ".join(f"{_words(name)}: {', '.join(map(_label, values))}" for name, values in self.grid.items())
+        return f"Explorer of {self._describe({})} ({ranges})"
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        if os.environ.get("MINI_MOE_BOOK") == "1":
+            return {"text/plain": repr(self), "text/html": self.static()}
+        return self.live()._repr_mimebundle_() | {"text/plain": repr(self)}
+
+    def live(self):
+        """The widget: sliders that the kernel listens to, over the picture."""
+        sliders = {
+            name: ipywidgets.SelectionSlider(
+                options=[(_label(value), value) for value in values],
+                description=_words(name),
+                style={"description_width": "9rem"},
+                layout={"width": "min(100%, 32rem)"},
+            )
+            for name, values in self.grid.items()
+        }
+        view = ipywidgets.HTML()
+
+        def update(_change=None):
+            view.value = self.draw(**{name: slider.value for name, slider in sliders.items()})
+
+        for slider in sliders.values():
+            slider.observe(update, "value")
+        update()
+        return ipywidgets.VBox([*sliders.values(), view])
+
+    def static(self):
+        """The page without a kernel: every state is drawn now."""
+        states = [
+            self.draw(**dict(zip(self.grid, state, strict=True))) for state in itertools.product(*self.grid.values())
+        ]
+        # A closing tag in a string would end the script element that holds it.
+        data = json.dumps(states).replace("</", "<\\/")
+        sliders = "".join(
+            f'<label class="mm-slider"><span class="mm-title">{html.escape(_words(name))}</span>'
+            f'<input type="range" min="0" max="{len(values) - 1}" value="0" disabled '
+            f"data-labels='{html.escape(json.dumps([_label(value) for value in values]), quote=True)}'>"
+            f"<output>{html.escape(_label(values[0]))}</output></label>"
+            for name, values in self.grid.items()
+        )
+        return (
+            f'{STYLE}<section class="mm mm-note">{sliders}<div class="mm-view">{states[0]}</div>'
+            f'<p class="mm-foot">The {len(states)} states of this page were computed when the book was built. '
+            "In JupyterLab the same cell runs live, and you can change its code.</p>"
+            f'<script type="application/json">{data}</script>{SCRIPT}</section>'
+        )
+
+    def draw(self, **state):
+        """One state as HTML, drawn once. What fn raises is shown in the picture's place, not lost in a log."""
+        key = tuple(state.values())
+        if key not in self._drawn:
+            try:
+                drawn = self.fn(**state)
+                self._drawn[key] = drawn if isinstance(drawn, str) else _image(drawn, self._describe(state))
+            except Exception as error:
+                says = Says(f"This state could not be drawn: {type(error).__name__}: {error}")
+                asked = "\n".join(f"{name} = {value!r}" for name, value in state.items())
+                self._drawn[key] = Card(f"`{self.fn.__name__}`", "note", (says, Blocks((("State", asked),)))).html()
+        return self._drawn[key]
+
+    def _describe(self, state):
+        if state and hasattr(self.fn, "describe"):
+            return self.fn.describe(**state)
+        what = (inspect.getdoc(self.fn) or _words(self.fn.__name__)).splitlines()[0].rstrip(".")
+        return ", ".join([what, *(f"{_words(name)} {_label(value)}" for name, value in state.items())])
+
+
+def _image(figure, description):
+    """A figure as an <img> that holds its SVG, the same bytes every time; the figure is closed."""
+    import matplotlib.pyplot as plt
+
+    stream = io.BytesIO()
+    try:
+        with plt.rc_context({"svg.hashsalt": "mini-moe"}):
+            figure.savefig(stream, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
+    finally:
+        plt.close(figure)
+    data = base64.b64encode(stream.getvalue()).decode()
+    return f'<img alt="{html.escape(description)}" src="data:image/svg+xml;base64,{data}" style="max-width:100%">'
+
+
+def _words(name):
+    return name.replace("_", " ")
+
+
+def _label(value):
+    if isinstance(value, float):
+        return f"{value:g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,215 @@
+"""Training: one loss, one optimizer step after the other, and the measure that counts.
+
+    loss = cross-entropy of the next token + sum over layers of the sequence-wise balance loss
+    learning rate: rises over ``warmup_steps``, then falls in a straight line to 0 at the last step
+    after each step: the routing bias moves by gamma towards balance
+
+A step is a pure function of the weights, the optimizer's memory, the step's number and the configuration: batches are
+drawn from (seed, step), and nothing else is random. So a run that is stopped and resumed ends bit for bit where it
+would have ended (``checkpoint.py`` keeps what is needed).
+
+Source: DeepSeek-V3, arXiv 2412.19437, section 4.2; straight to zero: Bergsma et al., arXiv 2502.15938.
+
+Departures:
+1. The published schedule holds the learning rate for two thirds of a run of months; short runs gain by falling at once.
+2. The bias moves to the end; the paper stops it for the last 3 % of the tokens.
+
+Letters: B batch, T tokens of a sequence, V vocabulary.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from mini_moe import data
+from mini_moe.model import Output, Transformer
+from mini_moe.moe import Routing, expert_load, sequence_balance_loss, update_bias
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Everything that decides a run but the model and the text.
+
+    Raises:
+        ValueError: a field is out of its range.
+    """
+
+    steps: int  # optimizer steps, 1..
+    batch_size: int = 16  # sequences a step, 1..
+    context: int = 256  # tokens a sequence, 1..
+    learning_rate: float = 4e-3  # at its highest, > 0
+    warmup_steps: int = 20  # 0..
+    weight_decay: float = 0.1  # of matrices, 0..
+    grad_clip: float = 1.0  # largest norm of the whole gradient, > 0
+    balance_alpha: float = 1e-4  # weight of the balance loss, 0..
+    bias_gamma: float = 1e-3  # step of the routing bias, 0..
+    seed: int = 0  # of the first weights and of the batches
+
+    def __post_init__(self):
+        for name in ("steps", "batch_size", "context"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        for name in ("learning_rate", "grad_clip"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be a positive number, got {getattr(self, name)}.")
+        for name in ("warmup_steps", "weight_decay", "balance_alpha", "bias_gamma"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}.")
+
+
+class Diverged(ArithmeticError):
+    """The loss or its gradient stopped being a number; the weights are still those of the step before."""
+
+
+class Losses(NamedTuple):
+    """What a step minimises is the sum of the two."""
+
+    next_token: Tensor  # mean cross-entropy, nats a token
+    balance: Tensor  # summed over layers
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is told of a step; a line of the log."""
+
+    step: int  # of which this is the first: 1
+    loss: float  # cross-entropy of the next token, nats
+    balance: float
+    learning_rate: float
+    grad_norm: float  # before clipping
+    load_ratio: float  # load of the busiest expert over the mean, in the worst layer; 1 is perfect
+    tokens_per_second: float
+
+
+def bits_per_byte(nats: float, n_bytes: int) -> float:
+    """How many bits a model spends on each byte of a text.
+
+        bits per byte = nats / (ln 2 * bytes)
+
+    Unlike the loss per token, this compares models with different tokenizers, and compressors.
+
+    Args:
+        nats: -ln p, summed over all tokens of the text.
+        n_bytes: bytes of the text in UTF-8.
+
+    >>> bits_per_byte(nats=8 * math.log(2), n_bytes=4)  # ln 2 nats are one bit
+    2.0
+    """
+    return nats / (math.log(2) * n_bytes)
+
+
+def losses(output: Output, targets_BT: Tensor, balance_alpha: float) -> Losses:
+    """The two terms of the loss; targets of ``data.IGNORE`` do not count."""
+    next_token = F.cross_entropy(output.logits.flatten(0, 1).float(), targets_BT.flatten(), ignore_index=data.IGNORE)
+    balance = sum(
+        (sequence_balance_loss(*routing, balance_alpha) for routing in output.routings), next_token.new_zeros(())
+    )
+    return Losses(next_token, balance)
+
+
+def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    """AdamW. Weights of matrices decay, those of norms do not."""
+    matrices = [p for p in model.parameters() if p.ndim >= 2]
+    vectors = [p for p in model.parameters() if p.ndim < 2]
+    groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.95), fused=True)
+
+
+def learning_rate(step: int, config: TrainConfig) -> float:
+    """The learning rate of a step, counted from 1.
+
+    >>> config = TrainConfig(steps=10, warmup_steps=2, learning_rate=1.0)
+    >>> [learning_rate(step, config) for step in (1, 2, 3, 6, 10)]
+    [0.5, 1.0, 1.0, 0.625, 0.125]
+    """
+    if step <= config.warmup_steps:
+        return config.learning_rate * step / config.warmup_steps
+    return config.learning_rate * (config.steps - step + 1) / (config.steps - config.warmup_steps)
+
+
+def balance_routers(model: Transformer, routings: list[Routing], gamma: float) -> float:
+    """Move the bias of every router by the load of this step; return the worst load over the mean."""
+    worst, layers = 1.0, [block.mlp for block in model.layers if block.sparse]
+    for moe, routing in zip(layers, routings, strict=True):
+        load_E = expert_load(routing.experts_BTK.flatten(), moe.config.n_routed_experts)
+        bias = moe.gate.e_score_correction_bias
+        bias.copy_(update_bias(bias, load_E, gamma))
+        worst = max(worst, (load_E.max() / load_E.mean()).item())
+    return worst
+
+
+def train(
+    model: Transformer, optimizer: torch.optim.Optimizer, tokens: Tensor, config: TrainConfig, first_step: int = 1
+) -> Iterator[Step]:
+    """Train ``model`` in place, and tell of every step when it is done.
+
+    Args:
+        optimizer: from ``make_optimizer``, with its memory where a run goes on.
+        tokens: a long row of training tokens, from ``data.load``.
+        first_step: the step to begin with, 1 for a fresh run.
+
+    Raises:
+        Diverged: the loss or the gradient is not finite. The step was not taken.
+    """
+    for step in range(first_step, config.steps + 1):
+        start = time.perf_counter()
+        inputs_BT, targets_BT = data.batch(
+            tokens, step, batch_size=config.batch_size, seq_len=config.context, seed=config.seed
+        )
+        output = model(inputs_BT)
+        loss = losses(output, targets_BT, config.balance_alpha)
+        sum(loss).backward()
+        norm = nn.utils.clip_grad_norm_(model.parameters(), config.grad_clip)
+        _stop_unless_finite(step, loss.next_token, norm)
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, config)
+        optimizer.step()
+        optimizer.zero_grad()
+        load_ratio = balance_routers(model, output.routings, config.bias_gamma)
+        yield Step(
+            step=step,
+            loss=loss.next_token.item(),
+            balance=loss.balance.item(),
+            learning_rate=learning_rate(step, config),
+            grad_norm=norm.item(),
+            load_ratio=load_ratio,
+            tokens_per_second=inputs_BT.numel() / (time.perf_counter() - start),
+        )
+
+
+def _stop_unless_finite(step: int, loss: Tensor, norm: Tensor) -> None:
+    for name, value in (("loss", loss), ("gradient's norm", norm)):
+        if not value.isfinite():
+            raise Diverged(f"The {name} became {value.item()} at step {step}. Try a lower learning rate.")
+
+
+@torch.inference_mode()
+def evaluate(
+    model: Transformer, dataset: data.Dataset, config: TrainConfig, *, n_windows: int | None = None, progress=True
+) -> float:
+    """Bits per byte on the held-out text, in windows of ``config.context`` tokens.
+
+    Args:
+        n_windows: take only so many windows, spread over the text, for a quick look: the bytes are then estimated
+            from the text's mean bytes a token. None takes the whole text, exactly.
+    """
+    inputs_NT, targets_NT = data.windows(dataset.heldout, config.context)
+    if n_windows is not None and n_windows < len(inputs_NT):
+        spread = torch.linspace(0, len(inputs_NT) - 1, n_windows).long()
+        inputs_NT, targets_NT = inputs_NT[spread], targets_NT[spread]
+    nats = 0.0
+    batches = list(zip(inputs_NT.split(config.batch_size), targets_NT.split(config.batch_size), strict=True))
+    for inputs, targets in tqdm(batches, desc="held-out text", unit="batch", leave=False, disable=not progress):
+        logits = model(inputs).logits
+        nats += F.cross_entropy(
+            logits.flatten(0, 1).float(), targets.flatten(), ignore_index=data.IGNORE, reduction="sum"
+        ).item()
+    measured = (targets_NT != data.IGNORE).sum().item() / (len(dataset.heldout) - 1)
+    return bits_per_byte(nats, dataset.heldout_bytes * measured)
