@@ -8,6 +8,13 @@ import dataclasses
 from dataclasses import dataclass
 
 
+_AT_LEAST_ONE = (
+    *("vocab_size", "hidden_size", "num_hidden_layers", "intermediate_size", "num_attention_heads", "kv_lora_rank"),
+    *("qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "n_routed_experts", "moe_intermediate_size", "n_group"),
+    "max_position_embeddings",
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
     """Everything that decides the model's parameters and its forward pass, and nothing else.
@@ -50,21 +57,7 @@ class ModelConfig:
             if not holds:
                 raise ValueError(f"{name} must be {rule}, got {getattr(self, name)}.")
 
-        for name in [
-            "vocab_size",
-            "hidden_size",
-            "num_hidden_layers",
-            "intermediate_size",
-            "num_attention_heads",
-            "kv_lora_rank",
-            "qk_nope_head_dim",
-            "qk_rope_head_dim",
-            "v_head_dim",
-            "n_routed_experts",
-            "moe_intermediate_size",
-            "n_group",
-            "max_position_embeddings",
-        ]:
+        for name in _AT_LEAST_ONE:
             must(getattr(self, name) >= 1, name, "at least 1")
         must(self.q_lora_rank is None or self.q_lora_rank >= 1, "q_lora_rank", "None or at least 1")
         must(self.qk_rope_head_dim % 2 == 0, "qk_rope_head_dim", "even: features rotate in pairs")

@@ -82,10 +82,9 @@ class Transformer(nn.Module):
         """
         past = cache[0].length if cache else 0
         end = past + tokens_BT.shape[1]
-        if end > self.config.max_position_embeddings:
-            raise ValueError(
-                f"tokens must end by position max_position_embeddings = {self.config.max_position_embeddings}, got {end}."
-            )
+        limit = self.config.max_position_embeddings
+        if end > limit:
+            raise ValueError(f"tokens must end by position max_position_embeddings = {limit}, got {end}.")
         positions = torch.arange(past, end, device=tokens_BT.device)
         rotary = rotary_angles(positions, self.config.qk_rope_head_dim, self.config.rope_theta)
         x_BTD, routings = self.embed_tokens(tokens_BT), []

@@ -29,8 +29,8 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from mini_moe import data
-from mini_moe.model import Output, Transformer
-from mini_moe.moe import Routing, expert_load, sequence_balance_loss, update_bias
+from mini_moe.model import Output
+from mini_moe.moe import MoE, Routing, expert_load, sequence_balance_loss, update_bias
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,9 +134,9 @@ def learning_rate(step: int, config: TrainConfig) -> float:
     return config.learning_rate * (config.steps - step + 1) / (config.steps - config.warmup_steps)
 
 
-def balance_routers(model: Transformer, routings: list[Routing], gamma: float) -> float:
+def balance_routers(model: nn.Module, routings: list[Routing], gamma: float) -> float:
     """Move the bias of every router by the load of this step; return the worst load over the mean."""
-    worst, layers = 1.0, [block.mlp for block in model.layers if block.sparse]
+    worst, layers = 1.0, [module for module in model.modules() if isinstance(module, MoE)]
     for moe, routing in zip(layers, routings, strict=True):
         load_E = expert_load(routing.experts_BTK.flatten(), moe.config.n_routed_experts)
         bias = moe.gate.e_score_correction_bias
@@ -146,7 +146,7 @@ def balance_routers(model: Transformer, routings: list[Routing], gamma: float) -
 
 
 def train(
-    model: Transformer, optimizer: torch.optim.Optimizer, tokens: Tensor, config: TrainConfig, first_step: int = 1
+    model: nn.Module, optimizer: torch.optim.Optimizer, tokens: Tensor, config: TrainConfig, first_step: int = 1
 ) -> Iterator[Step]:
     """Train ``model`` in place, and tell of every step when it is done.
 
@@ -192,7 +192,7 @@ def _stop_unless_finite(step: int, loss: Tensor, norm: Tensor) -> None:
 
 @torch.inference_mode()
 def evaluate(
-    model: Transformer, dataset: data.Dataset, config: TrainConfig, *, n_windows: int | None = None, progress=True
+    model: nn.Module, dataset: data.Dataset, config: TrainConfig, *, n_windows: int | None = None, progress=True
 ) -> float:
     """Bits per byte on the held-out text, in windows of ``config.context`` tokens.
 

@@ -46,16 +46,30 @@ def _direction_kept(function, x, weight, eps):
     )
 
 
-def _normed(x, weight, eps, *, centre=False, dim=-1, inside=True, kind="rms"):
-    x = x - x.mean(dim=-1, keepdim=True) if centre else x
-    if kind == "sum":
-        return weight * x / (x.square().sum(dim=dim, keepdim=True) + eps).sqrt()
-    if kind == "mean square":
-        return weight * x / (x.square().mean(dim=dim, keepdim=True) + eps)
-    if kind == "mean of absolutes":
-        return weight * x / (x.abs().mean(dim=dim, keepdim=True) + eps)
-    size = x.square().mean(dim=dim, keepdim=True)
-    return weight * x / ((size + eps).sqrt() if inside else size.sqrt() + eps)
+def _root(x, eps, dim=-1):
+    """The size that RMSNorm divides by."""
+    return (x.square().mean(dim=dim, keepdim=True) + eps).sqrt()
+
+
+def _norm(size):
+    """The norm that divides by ``size(x, eps)``, for the mistakes."""
+    return lambda x, weight, eps=1e-6: weight * x / size(x, eps)
+
+
+def _centred(x):
+    return x - x.mean(dim=-1, keepdim=True)
+
+
+# Standard deviations as people write them: over n or n - 1, eps added to the variance or to the root.
+_DEVIATIONS = tuple(
+    size
+    for n_less in (0, 1)
+    for size in (
+        lambda x, eps, n_less=n_less: (x.var(dim=-1, keepdim=True, correction=n_less) + eps).sqrt(),
+        lambda x, eps, n_less=n_less: x.std(dim=-1, keepdim=True, correction=n_less) + eps,
+        lambda x, eps, n_less=n_less: x.std(dim=-1, keepdim=True, correction=n_less),
+    )
+)
 
 
 RMS_NORM = Exercise(
@@ -69,56 +83,135 @@ RMS_NORM = Exercise(
         Property("agrees with the library, gradients too", agrees_with(rms_norm)),
     ),
     mistakes=(
-        Mistake(
-            "mean subtracted",
-            "The mean is subtracted: that is LayerNorm. RMSNorm only divides by the size.",
-            lambda x, weight, eps=1e-6: _normed(x, weight, eps, centre=True),
+        *(
+            Mistake(
+                "mean subtracted",
+                "The mean is subtracted: that is LayerNorm. RMSNorm only divides by the size.",
+                lambda x, weight, eps=1e-6, size=size: weight * _centred(x) / size(x, eps),
+            )
+            for size in (*_DEVIATIONS, _root)
+        ),
+        *(
+            Mistake(
+                "divided by the standard deviation",
+                "It divides by the standard deviation, which measures from the mean: take the root of the mean square "
+                "of x itself.",
+                _norm(size),
+            )
+            for size in _DEVIATIONS
         ),
         Mistake(
             "no square root",
             "It divides by the mean square: take the square root first.",
-            lambda x, weight, eps=1e-6: _normed(x, weight, eps, kind="mean square"),
+            _norm(lambda x, eps: x.square().mean(dim=-1, keepdim=True) + eps),
         ),
         Mistake(
-            "sum in place of mean",
-            "It divides by the length of the vector, the root of the *sum* of squares: the *mean* keeps each feature "
-            "of size 1, whatever their number.",
-            lambda x, weight, eps=1e-6: _normed(x, weight, eps, kind="sum"),
+            "multiplied in place of divided",
+            "It multiplies by the root mean square: divide, or multiply by `torch.rsqrt`.",
+            _norm(lambda x, eps: 1 / _root(x, eps)),
         ),
-        Mistake(
-            "mean of absolute values",
-            "It divides by the mean of the absolute values: square, take the mean, then the root.",
-            lambda x, weight, eps=1e-6: _normed(x, weight, eps, kind="mean of absolutes"),
+        *(
+            Mistake(
+                "sum in place of mean",
+                "It divides by the length of the vector, the root of the *sum* of squares: the *mean* keeps each "
+                "feature of size 1, whatever their number.",
+                _norm(size),
+            )
+            for size in (
+                lambda x, eps: (x.square().sum(dim=-1, keepdim=True) + eps).sqrt(),
+                lambda x, eps: x.norm(dim=-1, keepdim=True) + eps,
+                lambda x, eps: x.norm(dim=-1, keepdim=True),
+            )
+        ),
+        *(
+            Mistake(
+                "mean of absolute values",
+                "It divides by the mean of the absolute values: square, take the mean, then the root.",
+                _norm(size),
+            )
+            for size in (
+                lambda x, eps: x.abs().mean(dim=-1, keepdim=True) + eps,
+                lambda x, eps: x.abs().mean(dim=-1, keepdim=True),
+            )
+        ),
+        *(
+            Mistake(
+                "square of the mean",
+                "It squares the mean: take the square of each feature first, then the mean of these.",
+                _norm(size),
+            )
+            for size in (
+                lambda x, eps: (x.mean(dim=-1, keepdim=True).square() + eps).sqrt(),
+                lambda x, eps: x.mean(dim=-1, keepdim=True).abs() + eps,
+            )
         ),
         Mistake(
             "weight left out",
             "The weight is not used: multiply each feature by its own, last.",
-            lambda x, weight, eps=1e-6: _normed(x, torch.ones_like(weight), eps),
+            lambda x, weight, eps=1e-6: x / _root(x, eps),
         ),
         Mistake(
             "weight as 1 + weight",
             "It multiplies by 1 + weight: some models store it so, here the weight itself starts at 1.",
-            lambda x, weight, eps=1e-6: _normed(x, 1 + weight, eps),
+            lambda x, weight, eps=1e-6: (1 + weight) * x / _root(x, eps),
+        ),
+        Mistake(
+            "weight added",
+            "The weight is added, as a bias would be: multiply each feature by its own.",
+            lambda x, weight, eps=1e-6: x / _root(x, eps) + weight,
+        ),
+        Mistake(
+            "weight before the norm",
+            "The weight is multiplied in before the mean square is taken: norm x first, then multiply by the weight.",
+            lambda x, weight, eps=1e-6: weight * x / _root(weight * x, eps),
         ),
         Mistake(
             "eps outside the root",
             "eps is added after the root: it stands under it, beside the mean square.",
-            lambda x, weight, eps=1e-6: _normed(x, weight, eps, inside=False),
+            _norm(lambda x, eps: _root(x, 0.0) + eps),
+        ),
+        *(
+            Mistake(
+                "eps as a lower bound",
+                "eps serves as a lower bound here: it is added, under the root, beside the mean square.",
+                _norm(size),
+            )
+            for size in (
+                lambda x, eps: x.square().mean(dim=-1, keepdim=True).clamp(min=eps).sqrt(),
+                lambda x, eps: _root(x, 0.0).clamp(min=eps),
+            )
         ),
         Mistake(
             "eps left out",
             "eps is not used: without it an all-zero vector divides by zero.",
-            lambda x, weight, eps=1e-6: _normed(x, weight, 0.0),
+            _norm(lambda x, eps: _root(x, 0.0)),
+        ),
+        *(
+            Mistake(
+                "eps written in",
+                "eps is written in as a number: use the argument, for each model has its own.",
+                _norm(lambda x, eps, own=own: _root(x, own)),
+            )
+            for own in (1e-6, 1e-5, 1e-8, torch.finfo(torch.float32).eps)
         ),
         Mistake(
             "mean over everything",
             "One mean is taken over all vectors: take it over the last dimension, `dim=-1, keepdim=True`.",
-            lambda x, weight, eps=1e-6: weight * x / (x.square().mean() + eps).sqrt(),
+            _norm(lambda x, eps: (x.square().mean() + eps).sqrt()),
+        ),
+        *(
+            Mistake(
+                "mean over the wrong dimension",
+                "The mean runs over another dimension than the last: that is where the features are, "
+                "`dim=-1, keepdim=True`.",
+                _norm(lambda x, eps, dim=dim: _root(x, eps, dim)),
+            )
+            for dim in (0, 1, -2)
         ),
         Mistake(
-            "mean over the wrong dimension",
-            "The mean runs over the first dimension: features are the last, `dim=-1, keepdim=True`.",
-            lambda x, weight, eps=1e-6: _normed(x, weight, eps, dim=0),
+            "size detached",
+            "The size carries no gradient: no `.detach()` or `no_grad` there, for x decides it, too.",
+            _norm(lambda x, eps: _root(x, eps).detach()),
         ),
     ),
     hints=(
@@ -160,13 +253,35 @@ def _only_distance_counts(function, x, cos, sin):
     )
 
 
-def _turned(x, cos, sin, *, sign=1.0, halves=False, swap=False):
-    if halves:
-        a, b = x.chunk(2, dim=-1)
-        return torch.cat((a * cos - b * sin, a * sin + b * cos), dim=-1)
+def _pairwise(turn):
+    """The turn that makes of each pair (a, b) the pair ``turn(a, b, cos, sin)``, for the mistakes."""
+    return lambda x, cos, sin: torch.stack(turn(x[..., 0::2], x[..., 1::2], cos, sin), dim=-1).flatten(-2)
+
+
+def _quarter(x):
+    """Each pair (a, b) as (-b, a)."""
+    return torch.stack((-x[..., 1::2], x[..., 0::2]), dim=-1).flatten(-2)
+
+
+def _halves_turned(x, cos, sin):
+    a, b = x.chunk(2, dim=-1)
+    return torch.cat((a * cos - b * sin, a * sin + b * cos), dim=-1)
+
+
+def _halves_quarter(x, cos, sin):
+    a, b = x.chunk(2, dim=-1)
+    cos, sin = (angles.repeat_interleave(2, dim=-1) for angles in (cos, sin))
+    return x * cos + torch.cat((-b, a), dim=-1) * sin
+
+
+def _not_interleaved(x, cos, sin):
     a, b = x[..., 0::2], x[..., 1::2]
-    pair = (a * cos - sign * b * sin, sign * a * sin + b * cos)
-    return torch.cat(pair, dim=-1) if swap else torch.stack(pair, dim=-1).flatten(-2)
+    return torch.cat((a * cos - b * sin, a * sin + b * cos), dim=-1)
+
+
+def _in_sequence(a, b, cos, sin):
+    a = a * cos - b * sin
+    return a, a * sin + b * cos
 
 
 APPLY_ROTARY = Exercise(
@@ -180,44 +295,84 @@ APPLY_ROTARY = Exercise(
         Property("agrees with the library, gradients too", agrees_with(apply_rotary)),
     ),
     mistakes=(
+        *(
+            Mistake(
+                "halves paired",
+                "Feature i is paired with feature i + R/2: many models do so, but the published weights of DeepSeek-V3 "
+                "pair neighbours, (x0, x1), (x2, x3), ...",
+                function,
+            )
+            for function in (_halves_turned, _halves_quarter)
+        ),
         Mistake(
-            "halves paired",
-            "Feature i is paired with feature i + R/2: many models do so, but the published weights of DeepSeek-V3 "
-            "pair neighbours, (x0, x1), (x2, x3), ...",
-            lambda x, cos, sin: _turned(x, cos, sin, halves=True),
+            "angles not side by side",
+            "The pairs are right, but cos and sin are repeated as a whole: both features of a pair need the same "
+            "angle, as `repeat_interleave(2, dim=-1)` lays them out.",
+            lambda x, cos, sin: x * cos.repeat(1, 2) + _quarter(x) * sin.repeat(1, 2),
         ),
         Mistake(
             "turned backwards",
             "It turns the other way round: the minus sign belongs to the first of the pair, a cos - b sin.",
-            lambda x, cos, sin: _turned(x, cos, sin, sign=-1.0),
+            _pairwise(lambda a, b, cos, sin: (a * cos + b * sin, b * cos - a * sin)),
         ),
         Mistake(
             "not interleaved again",
             "The pairs are turned rightly, but put back as all first features, then all second ones: each belongs back "
             "where it came from.",
-            lambda x, cos, sin: _turned(x, cos, sin, swap=True),
+            _not_interleaved,
         ),
         Mistake(
             "cos and sin exchanged",
             "cos and sin are exchanged: at angle 0, where cos is 1, nothing may change.",
-            lambda x, cos, sin: _turned(x, sin, cos),
+            _pairwise(lambda a, b, cos, sin: (a * sin - b * cos, a * cos + b * sin)),
         ),
         Mistake(
             "both signs plus",
             "Both terms are added: a turn needs one minus, a cos - b sin, or lengths change.",
-            lambda x, cos, sin: torch.stack(
-                (x[..., 0::2] * cos + x[..., 1::2] * sin, x[..., 0::2] * sin + x[..., 1::2] * cos), dim=-1
-            ).flatten(-2),
+            _pairwise(lambda a, b, cos, sin: (a * cos + b * sin, a * sin + b * cos)),
+        ),
+        *(
+            Mistake(
+                "both signs minus",
+                "Both features get a minus: a turn has only one, in the first, a cos - b sin; the second is "
+                "a sin + b cos.",
+                _pairwise(turn),
+            )
+            for turn in (
+                lambda a, b, cos, sin: (a * cos - b * sin, a * sin - b * cos),
+                lambda a, b, cos, sin: (a * cos - b * sin, b * cos - a * sin),
+            )
+        ),
+        Mistake(
+            "same factors in both",
+            "The second of the pair takes cos and sin like the first: there they change places, a sin + b cos.",
+            _pairwise(lambda a, b, cos, sin: (a * cos - b * sin, a * cos + b * sin)),
+        ),
+        Mistake(
+            "the pair exchanged",
+            "The two of a pair come out in exchanged places: first a cos - b sin, then a sin + b cos.",
+            _pairwise(lambda a, b, cos, sin: (a * sin + b * cos, a * cos - b * sin)),
         ),
         Mistake(
             "second feature from the turned first",
             "The second of the pair is made from the first as it is *after* turning: keep the old value for it.",
-            lambda x, cos, sin: _in_sequence(x, cos, sin),
+            _pairwise(_in_sequence),
         ),
         Mistake(
             "only multiplied by cos",
             "Each feature is only multiplied by cos: the other of the pair, times sin, is missing.",
-            lambda x, cos, sin: x * cos.repeat_interleave(2, dim=-1),
+            _pairwise(lambda a, b, cos, sin: (a * cos, b * cos)),
+        ),
+        Mistake(
+            "first by cos, second by sin",
+            "The first is only multiplied by cos, the second by sin: each result is made of both, a cos - b sin and "
+            "a sin + b cos.",
+            _pairwise(lambda a, b, cos, sin: (a * cos, b * sin)),
+        ),
+        Mistake(
+            "nothing turned",
+            "It gives x back as it came: each pair has to turn by its angle.",
+            lambda x, cos, sin: x + 0 * (cos.sum() + sin.sum()),
         ),
     ),
     hints=(
@@ -229,13 +384,6 @@ APPLY_ROTARY = Exercise(
     difficulty=2,
     minutes=8,
 )
-
-
-def _in_sequence(x, cos, sin):
-    a, b = x[..., 0::2], x[..., 1::2]
-    a = a * cos - b * sin
-    return torch.stack((a, a * sin + b * cos), dim=-1).flatten(-2)
-
 
 # --- causal_attention -------------------------------------------------------------------------------------------------
 
@@ -272,13 +420,27 @@ def _mean_of_values(function, q, k, v, scale):
     _must_equal(y, torch.ones_like(y), "Where all values are 1, a weighted mean is 1: the weights must add up to 1.")
 
 
-def _attended(q, k, v, scale, *, mask=None, fill=float("-inf"), softmax_dim=-1, after=False):
-    T, S = q.shape[-2], k.shape[-2]
-    scores = q @ k.transpose(-2, -1) * scale
-    future = torch.ones(T, S, dtype=torch.bool).triu(1 + S - T) if mask is None else mask(T, S)
-    if after:
-        return scores.softmax(dim=-1).masked_fill(future, 0.0) @ v
-    return scores.masked_fill(future, fill).softmax(dim=softmax_dim).nan_to_num(0.0) @ v
+def _hides(start):
+    """A mask that is true from the diagonal ``start(T, S)`` on."""
+    return lambda T, S: torch.ones(T, S, dtype=torch.bool).triu(start(T, S))
+
+
+_FUTURE = _hides(lambda T, S: 1 + S - T)
+
+
+def _attended(*, mask=_FUTURE, fill=float("-inf"), dim=-1, factor=lambda q, scale: scale):
+    """Attention with one thing changed, for the mistakes."""
+
+    def function(q, k, v, scale):
+        scores = q @ k.transpose(-2, -1) * factor(q, scale)
+        return scores.masked_fill(mask(q.shape[-2], k.shape[-2]), fill).softmax(dim=dim) @ v
+
+    return function
+
+
+def _weighed(weigh):
+    """Attention whose weights are ``weigh(scores, future)``, for the mistakes."""
+    return lambda q, k, v, scale: weigh(q @ k.transpose(-2, -1) * scale, _FUTURE(q.shape[-2], k.shape[-2])) @ v
 
 
 CAUSAL_ATTENTION = Exercise(
@@ -295,65 +457,115 @@ CAUSAL_ATTENTION = Exercise(
         Mistake(
             "no mask",
             "Every query sees the whole sequence: hide the positions after it, or the model reads the answer.",
-            lambda q, k, v, scale: _attended(q, k, v, scale, mask=lambda T, S: torch.zeros(T, S, dtype=torch.bool)),
+            _attended(mask=_hides(lambda T, S: S)),
+        ),
+        *(
+            Mistake(
+                "own position hidden",
+                "A query does not see its own position: hide only what comes strictly after it. (The first would see "
+                "nothing at all, and a softmax over nothing is not a number.)",
+                _attended(mask=_hides(lambda T, S: S - T), fill=fill),
+            )
+            for fill in (float("-inf"), -1e9)
         ),
         Mistake(
-            "own position hidden",
-            "A query does not see its own position: hide only what comes strictly after it.",
-            lambda q, k, v, scale: _attended(
-                q, k, v, scale, mask=lambda T, S: torch.ones(T, S, dtype=torch.bool).triu(S - T)
-            ),
+            "one position of the future seen",
+            "A query sees the position right after it, which is the answer: the mask starts one too far.",
+            _attended(mask=_hides(lambda T, S: 2 + S - T)),
         ),
         Mistake(
             "past hidden",
             "The mask is turned round: it hides the past and shows the future.",
-            lambda q, k, v, scale: _attended(
-                q, k, v, scale, mask=lambda T, S: torch.ones(T, S, dtype=torch.bool).tril(S - T - 1)
-            ),
+            _attended(mask=lambda T, S: torch.ones(T, S, dtype=torch.bool).tril(S - T - 1)),
+        ),
+        *(
+            Mistake(
+                "mask inverted",
+                "The mask is inverted: it hides what a query may see, and shows the rest.",
+                _attended(mask=lambda T, S: ~_FUTURE(T, S), fill=fill),
+            )
+            for fill in (float("-inf"), -1e9)
         ),
         Mistake(
             "mask starts at the first key",
             "With more keys than queries the mask is off: the queries are the *last* T of the S positions, so the "
             "first query may see S - T + 1 of them.",
-            lambda q, k, v, scale: _attended(
-                q, k, v, scale, mask=lambda T, S: torch.ones(T, S, dtype=torch.bool).triu(1)
-            ),
+            _attended(mask=_hides(lambda T, S: 1)),
         ),
         Mistake(
             "masked with 0",
             "The future's scores are set to 0: exp(0) is 1, so it still has weight. Set them to -inf before the "
             "softmax.",
-            lambda q, k, v, scale: _attended(q, k, v, scale, fill=0.0),
+            _attended(fill=0.0),
         ),
         Mistake(
             "masked after the softmax",
             "The future is struck out after the softmax: the weights that remain no longer add up to 1.",
-            lambda q, k, v, scale: _attended(q, k, v, scale, after=True),
+            _weighed(lambda scores, future: scores.softmax(dim=-1).masked_fill(future, 0.0)),
         ),
         Mistake(
             "softmax over the queries",
             "The softmax runs over the queries: each query's weights over the *keys* add up to 1, the last dimension.",
-            lambda q, k, v, scale: _attended(q, k, v, scale, softmax_dim=-2),
+            _attended(dim=-2),
+        ),
+        *(
+            Mistake(
+                "softmax over the heads",
+                "The softmax runs over the heads or the batch: each query's weights over the *keys* add up to 1, the "
+                "last dimension.",
+                _attended(dim=dim, fill=fill),
+            )
+            for dim in (0, 1)
+            for fill in (float("-inf"), -1e9)
         ),
         Mistake(
             "scale left out",
             "The scores are not multiplied by `scale`: wide heads then give large scores, and softmax picks one.",
-            lambda q, k, v, scale: _attended(q, k, v, 1.0),
+            _attended(factor=lambda q, scale: 1.0),
         ),
         Mistake(
             "divided by the scale",
             "The scores are divided by `scale`: it is 1 / sqrt(features) already, so multiply.",
-            lambda q, k, v, scale: _attended(q, k, v, 1 / scale),
+            _attended(factor=lambda q, scale: 1 / scale),
         ),
         Mistake(
             "scale of its own",
             "The scale is worked out from the width here: use the argument. Latent attention will need another.",
-            lambda q, k, v, scale: _attended(q, k, v, q.shape[-1] ** -0.5),
+            _attended(factor=lambda q, scale: q.shape[-1] ** -0.5),
+        ),
+        *(
+            Mistake(
+                "scaled twice",
+                "The scores are scaled twice: multiply by `scale` once, and by nothing else.",
+                _attended(factor=factor),
+            )
+            for factor in (lambda q, scale: scale * scale, lambda q, scale: scale * q.shape[-1] ** -0.5)
+        ),
+        Mistake(
+            "root of the scale",
+            "The root of `scale` is taken: it is the factor itself, already 1 / sqrt(features).",
+            _attended(factor=lambda q, scale: scale**0.5),
+        ),
+        Mistake(
+            "scaled after the softmax",
+            "`scale` is multiplied in after the softmax, so that the weights add up to `scale`: it belongs to the "
+            "scores.",
+            lambda q, k, v, scale: scale * _attended(factor=lambda q, scale: 1.0)(q, k, v, scale),
+        ),
+        Mistake(
+            "query and key exchanged",
+            "Queries and keys are exchanged: the scores are q @ k.transpose(-2, -1), a row for each query.",
+            lambda q, k, v, scale: _attended()(k, q, v, scale),
         ),
         Mistake(
             "no softmax",
             "The scores weigh the values without a softmax: they may be negative and do not add up to 1.",
-            lambda q, k, v, scale: (q @ k.transpose(-2, -1) * scale).tril(k.shape[-2] - q.shape[-2]) @ v,
+            _weighed(lambda scores, future: scores.masked_fill(future, 0.0)),
+        ),
+        Mistake(
+            "exponentials not divided by their sum",
+            "The exponentials are not divided by their sum: each query's weights have to add up to 1.",
+            _weighed(lambda scores, future: scores.masked_fill(future, float("-inf")).exp()),
         ),
     ),
     hints=(
@@ -397,8 +609,9 @@ def _positions_apart(function, x, w_gate, w_up, w_down):
     )
 
 
-def _gated(x, w_gate, w_up, w_down, *, bend=F.silu):
-    return F.linear(bend(F.linear(x, w_gate)) * F.linear(x, w_up), w_down)
+def _gated(inner):
+    """The layer with ``inner(gate, up)`` before the way down, for the mistakes."""
+    return lambda x, w_gate, w_up, w_down: F.linear(inner(F.linear(x, w_gate), F.linear(x, w_up)), w_down)
 
 
 SWIGLU = Exercise(
@@ -415,47 +628,75 @@ SWIGLU = Exercise(
         Mistake(
             "gate and up exchanged",
             "The bend is in the wrong branch: silu belongs to the gate, W_up stays straight.",
-            lambda x, w_gate, w_up, w_down: _gated(x, w_up, w_gate, w_down),
+            _gated(lambda gate, up: gate * F.silu(up)),
+        ),
+        Mistake(
+            "silu in both branches",
+            "silu bends both branches: it belongs to the gate, W_up stays straight.",
+            _gated(lambda gate, up: F.silu(gate) * F.silu(up)),
         ),
         Mistake(
             "sigmoid in place of silu",
             "The gate is a sigmoid: silu(z) is z times the sigmoid of z.",
-            lambda x, w_gate, w_up, w_down: _gated(x, w_gate, w_up, w_down, bend=torch.sigmoid),
+            _gated(lambda gate, up: torch.sigmoid(gate) * up),
+        ),
+        Mistake(
+            "sign of the exponent",
+            "The exponent has the wrong sign: silu(z) = z / (1 + exp(-z)), with a minus.",
+            _gated(lambda gate, up: gate / (1 + gate.exp()) * up),
         ),
         Mistake(
             "relu in place of silu",
             "The gate is a relu: silu bends softly, and lets a little of the negative through.",
-            lambda x, w_gate, w_up, w_down: _gated(x, w_gate, w_up, w_down, bend=torch.relu),
+            _gated(lambda gate, up: torch.relu(gate) * up),
+        ),
+        *(
+            Mistake(
+                "gelu in place of silu",
+                "The gate is a gelu: near, but this model uses silu(z) = z / (1 + exp(-z)).",
+                _gated(lambda gate, up, gelu=gelu: gelu(gate) * up),
+            )
+            for gelu in (F.gelu, lambda z: F.gelu(z, approximate="tanh"), lambda z: z * torch.sigmoid(1.702 * z))
         ),
         Mistake(
-            "gelu in place of silu",
-            "The gate is a gelu: near, but this model uses silu(z) = z / (1 + exp(-z)).",
-            lambda x, w_gate, w_up, w_down: _gated(x, w_gate, w_up, w_down, bend=F.gelu),
+            "tanh in place of silu",
+            "The gate is a tanh: silu(z) = z / (1 + exp(-z)) grows on, and lets the positive through as it is.",
+            _gated(lambda gate, up: torch.tanh(gate) * up),
         ),
         Mistake(
             "no bend",
             "There is no silu: without a bend, gate and up are only a product of two straight maps.",
-            lambda x, w_gate, w_up, w_down: _gated(x, w_gate, w_up, w_down, bend=lambda z: z),
+            _gated(lambda gate, up: gate * up),
         ),
         Mistake(
             "added in place of multiplied",
             "Gate and up are added: the gate *multiplies*, feature by feature.",
-            lambda x, w_gate, w_up, w_down: F.linear(F.silu(F.linear(x, w_gate)) + F.linear(x, w_up), w_down),
+            _gated(lambda gate, up: F.silu(gate) + up),
         ),
         Mistake(
             "silu after the product",
             "silu is applied after the product: it bends the gate alone.",
-            lambda x, w_gate, w_up, w_down: F.linear(F.silu(F.linear(x, w_gate) * F.linear(x, w_up)), w_down),
+            _gated(lambda gate, up: F.silu(gate * up)),
+        ),
+        Mistake(
+            "silu at the end",
+            "silu is applied at the very end: it bends the gate, and the way down is straight.",
+            lambda x, w_gate, w_up, w_down: F.silu(F.linear(F.linear(x, w_gate) * F.linear(x, w_up), w_down)),
+        ),
+        Mistake(
+            "input added",
+            "The input is added to the result: the block around this layer does that.",
+            lambda x, w_gate, w_up, w_down: x + _gated(lambda gate, up: F.silu(gate) * up)(x, w_gate, w_up, w_down),
         ),
         Mistake(
             "no gate",
             "The gate is missing: this is the older layer, W_down silu(W_up x).",
-            lambda x, w_gate, w_up, w_down: F.linear(F.silu(F.linear(x, w_up)), w_down),
+            _gated(lambda gate, up: F.silu(up)),
         ),
         Mistake(
             "no way up",
             "W_up is missing: the gate alone goes down.",
-            lambda x, w_gate, w_up, w_down: F.linear(F.silu(F.linear(x, w_gate)), w_down),
+            _gated(lambda gate, up: F.silu(gate)),
         ),
     ),
     hints=(
@@ -514,15 +755,56 @@ BITS_PER_BYTE = Exercise(
             "This is the bits of the whole text: divide by its bytes.",
             lambda nats, n_bytes: nats / math.log(2),
         ),
-        Mistake(
-            "perplexity",
-            "This is a perplexity, the exponential of the loss: bits are on the scale of the loss itself.",
-            lambda nats, n_bytes: math.exp(min(nats / n_bytes, 700)),
+        *(
+            Mistake(
+                "perplexity",
+                "This is a perplexity, the exponential of the loss: bits are on the scale of the loss itself.",
+                lambda nats, n_bytes, base=base: base ** min(nats / n_bytes, 700),
+            )
+            for base in (math.e, 2)
+        ),
+        *(
+            Mistake(
+                "logarithm of the nats",
+                "It takes the logarithm of the nats: they are logarithms already; only their unit changes, "
+                "by the factor 1 / ln 2.",
+                function,
+            )
+            for function in (
+                lambda nats, n_bytes: math.log2(nats) / n_bytes,
+                lambda nats, n_bytes: math.log2(nats / n_bytes),
+            )
         ),
         Mistake(
             "divided by 8 again",
             "It divides by 8: the text's bytes are counted as bytes, and the model's cost as bits; nothing to convert.",
             lambda nats, n_bytes: nats / math.log(2) / n_bytes / 8,
+        ),
+        Mistake(
+            "multiplied by 8",
+            "It multiplies by 8: the cost is wanted for each byte, and `n_bytes` counts bytes; nothing to convert.",
+            lambda nats, n_bytes: nats / math.log(2) / n_bytes * 8,
+        ),
+        Mistake(
+            "divided by 2",
+            "It divides by 2: a bit is ln 2 = 0.693 nats, so divide by the logarithm of 2.",
+            lambda nats, n_bytes: nats / 2 / n_bytes,
+        ),
+        *(
+            Mistake(
+                "ln 2 with few digits",
+                "ln 2 is written in with too few digits: `math.log(2)` has them all.",
+                lambda nats, n_bytes, factor=factor: nats * factor / n_bytes,
+            )
+            for factor in (1 / 0.69, 1 / 0.693, 1 / 0.6931, 1 / 0.69315, 1 / 0.7, 1.44, 1.443, 1.4427)
+        ),
+        *(
+            Mistake(
+                "rounded",
+                "The result is rounded: give it as it is, and round where you print it.",
+                lambda nats, n_bytes, digits=digits: round(nats / math.log(2) / n_bytes, digits),
+            )
+            for digits in (0, 1, 2, 3, 4)
         ),
         Mistake(
             "bytes per bit",

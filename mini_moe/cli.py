@@ -1,0 +1,110 @@
+"""The command ``mini-moe``: train a model, and let it write.
+
+mini-moe train --preset tiny --seconds 60 --out runs/first
+mini-moe train --resume runs/first
+mini-moe generate --from runs/first --prompt "def "
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from mini_moe import config, run
+from mini_moe.hf import load_pretrained
+from mini_moe.train import Diverged, TrainConfig
+
+PRESETS = {"tiny": config.tiny, "small": config.small}
+STEPS = {"tiny": 400, "small": 2000}  # a run without --steps and --seconds: minutes, and an evening
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns the exit status. What the caller did wrong is one line, not a traceback."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options)
+    except (ValueError, OSError) as error:
+        print(f"mini-moe: {error}", file=sys.stderr)
+        return 2
+    except Diverged as error:
+        print(f"mini-moe: {error} The last good checkpoint is kept.", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mini-moe", description="Train a small DeepSeek-V3-style model on a CPU.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    command = commands.add_parser("train", help="train a model, or go on with a run")
+    command.set_defaults(command=_train)
+    where = command.add_mutually_exclusive_group()
+    where.add_argument("--out", type=Path, help="folder for a new run (default: runs/PRESET)")
+    where.add_argument("--resume", type=Path, metavar="DIR", help="go on with the run in DIR, exactly where it stopped")
+    long = command.add_mutually_exclusive_group()
+    long.add_argument("--steps", type=int, help=f"optimizer steps (default: {STEPS}); with --resume, in all")
+    long.add_argument("--seconds", type=float, help="train for about so long; measuring comes on top")
+    command.add_argument("--preset", choices=PRESETS, default="tiny", help="size of the model (default: tiny)")
+    command.add_argument("--data", metavar="PATH", help="file or folder of text (default: Python's standard library)")
+    command.add_argument("--learning-rate", type=float, help=f"default: {TrainConfig.learning_rate}")
+    command.add_argument("--seed", type=int, default=0, help="of the first weights and the batches (default: 0)")
+
+    command = commands.add_parser("generate", help="let a trained model go on with a text")
+    command.set_defaults(command=_generate)
+    command.add_argument("--from", type=Path, required=True, dest="folder", metavar="DIR", help="folder of a run")
+    command.add_argument("--prompt", default="def ", help='the text to go on with (default: "def ")')
+    command.add_argument("--tokens", type=int, default=200, help="at most so many new tokens (default: 200)")
+    command.add_argument("--temperature", type=float, default=0.8, help="0: always the likeliest (default: 0.8)")
+    command.add_argument("--seed", type=int, default=0, help="of the draws (default: 0)")
+    return parser
+
+
+def _train(options: argparse.Namespace) -> int:
+    if options.resume:
+        if options.seconds is not None:
+            raise ValueError("--seconds must not be given with --resume: say how many --steps there are to be in all.")
+        report = run.resume(options.resume, options.steps)
+    else:
+        settings = {"steps": options.steps if options.steps is not None else STEPS[options.preset]}
+        if options.learning_rate is not None:
+            settings["learning_rate"] = options.learning_rate
+        train_config = TrainConfig(seed=options.seed, **settings)
+        folder = options.out or Path("runs") / options.preset
+        report = run.start(folder, PRESETS[options.preset](), train_config, options.data, options.seconds)
+    if report.bits_per_byte is None:
+        print(f"Stopped after step {report.step} of {report.steps}; everything is kept in {report.folder}.")
+        print(f"Go on with: mini-moe train --resume {report.folder}")
+        return 130
+    _tell(report)
+    return 0
+
+
+def _tell(report: run.Report) -> None:
+    result = run.read_result(report.folder)
+    print(f"{report.step} steps; bits per byte on the held-out text ({result['heldout_bytes']:,} bytes):")
+    for name in ("gzip -9", "xz -9"):
+        print(f"  {name:12} {result[name]:.3f}")
+    print(f"  {'this model':12} {report.bits_per_byte:.3f}")
+    print("A sample:\n")
+    _print_text(report.folder, "def ", tokens=120, temperature=0.8, seed=0)
+    print(f'\nKept in {report.folder}. Try: mini-moe generate --from {report.folder} --prompt "class "')
+
+
+def _generate(options: argparse.Namespace) -> int:
+    if not (options.folder / "model.safetensors").exists() and (options.folder / "run.json").exists():
+        raise ValueError(f"the run must have ended, got one that was cut off: mini-moe train --resume {options.folder}")
+    _print_text(options.folder, options.prompt, options.tokens, options.temperature, options.seed)
+    return 0
+
+
+def _print_text(folder: Path, prompt: str, tokens: int, temperature: float, seed: int) -> None:
+    model = load_pretrained(folder)
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    print(prompt, end="", flush=True)
+    for piece in run.write_text(model, tokenizer, prompt, tokens, temperature=temperature, seed=seed):
+        print(piece, end="", flush=True)
+    print()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,210 @@
+"""The main job without a screen: train a model on a text, keep it in a folder, measure it, let it write.
+
+``start`` begins a run and ``resume`` goes on with one; both end in ``finish``. What a folder holds is told in
+``checkpoint.py``. A run may be given seconds instead of steps: its first steps are then timed, and the number of steps
+is set once and for all, so that the schedule, and with it a resumed run, does not depend on the clock.
+"""
+
+import dataclasses
+import hashlib
+import json
+import platform
+import signal
+import statistics
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+from tqdm.auto import tqdm
+
+from mini_moe import data
+from mini_moe.checkpoint import DamagedRun, load_checkpoint, rewind_log, save_checkpoint, write_atomically
+from mini_moe.config import ModelConfig
+from mini_moe.generate import stream
+from mini_moe.hf import save_pretrained
+from mini_moe.model import Transformer
+from mini_moe.train import TrainConfig, evaluate, make_optimizer, train
+
+TIMED_STEPS = 8  # of a run that is given seconds; the first two are not counted
+SECONDS_BETWEEN_CHECKPOINTS = 20.0
+
+
+@dataclass(frozen=True)
+class Report:
+    """How a run ended."""
+
+    folder: Path
+    step: int  # steps done
+    steps: int  # steps asked for
+    bits_per_byte: float | None  # on the held-out text; None if the run was stopped before its end
+
+
+def start(
+    folder: Path, model_config: ModelConfig, train_config: TrainConfig, source: str | None, seconds: float | None = None
+) -> Report:
+    """Begin a run in an empty or new folder.
+
+    Args:
+        source: a file or folder of text; None is the embedded corpus.
+        seconds: train for so long instead of ``train_config.steps``; measuring and writing come on top.
+
+    Raises:
+        ValueError: the folder holds a run already, or an argument is out of range.
+    """
+    if (folder / "run.json").exists():
+        raise ValueError(f"out must be a new folder, got {folder}, which holds a run. Go on with it: --resume {folder}")
+    if seconds is not None and not seconds > 0:
+        raise ValueError(f"seconds must be above 0, got {seconds}.")
+    dataset = data.load(source, model_config.vocab_size)
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(train_config.seed)
+    model = Transformer(model_config)
+    optimizer = make_optimizer(model, train_config)
+    done = 0
+    if seconds is not None:
+        begin, times = time.perf_counter(), []
+        timing = dataclasses.replace(train_config, steps=TIMED_STEPS + train_config.warmup_steps)
+        with (folder / "log.jsonl").open("w") as log:
+            for step in train(model, optimizer, dataset.train, timing):
+                _write(log, step)
+                times.append(timing.batch_size * timing.context / step.tokens_per_second)
+                if step.step == TIMED_STEPS:
+                    break
+        left = seconds - (time.perf_counter() - begin)
+        done = TIMED_STEPS
+        train_config = dataclasses.replace(train_config, steps=done + max(1, int(left / statistics.median(times[2:]))))
+    _write_json(folder / "run.json", _provenance(model_config, train_config, source, dataset))
+    return _go_on(folder, model, optimizer, dataset, train_config, done)
+
+
+def resume(folder: Path, steps: int | None = None) -> Report:
+    """Go on with the run in ``folder``: with the steps that are left, or up to ``steps`` in all.
+
+    Without ``steps`` the run ends bit for bit where it would have ended uninterrupted, on the same machine.
+
+    Raises:
+        DamagedRun: there is no run, or no whole checkpoint.
+        ValueError: the text is no longer the one that the run began with.
+    """
+    try:
+        record = json.loads((folder / "run.json").read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        raise DamagedRun(f"resume must name the folder of a run, got {folder}, which has no run.json.") from None
+    model_config, train_config = ModelConfig(**record["model"]), TrainConfig(**record["train"])
+    dataset = data.load(record["source"], model_config.vocab_size)
+    if _fingerprint(dataset) != record["text"]["fingerprint"]:
+        raise ValueError(f"the text must be the one that the run began with, got another: {record['text']['name']}.")
+    torch.manual_seed(train_config.seed)
+    model = Transformer(model_config)
+    optimizer = make_optimizer(model, train_config)
+    done, damaged = load_checkpoint(folder, model, optimizer)
+    for path in damaged:
+        print(f"{path} is damaged; going on from step {done} instead.", file=sys.stderr)
+    if steps is not None:
+        if steps <= done:
+            raise ValueError(f"steps must be more than the {done} that are done, got {steps}.")
+        train_config = dataclasses.replace(train_config, steps=steps)
+        _write_json(folder / "run.json", record | {"train": dataclasses.asdict(train_config)})
+    return _go_on(folder, model, optimizer, dataset, train_config, done)
+
+
+def _go_on(folder, model, optimizer, dataset, config, done) -> Report:
+    """Train from step ``done`` + 1 to the end, or until Ctrl-C; keep everything; measure at the end."""
+    rewind_log(folder / "log.jsonl", done)
+    saved_at, saved = time.monotonic(), done
+    with (
+        _interruptible() as interrupted,
+        (folder / "log.jsonl").open("a") as log,
+        tqdm(total=config.steps, initial=done, unit="step", desc="training") as bar,
+    ):
+        for step in train(model, optimizer, dataset.train, config, first_step=done + 1):
+            _write(log, step)
+            done = step.step
+            bar.set_postfix_str(f"loss {step.loss:.3f}, {step.tokens_per_second:,.0f} tokens/s", refresh=False)
+            bar.update()
+            if interrupted or time.monotonic() - saved_at > SECONDS_BETWEEN_CHECKPOINTS:
+                save_checkpoint(folder, done, model, optimizer)
+                saved_at, saved = time.monotonic(), done
+            if interrupted:
+                break
+    if saved < done:
+        save_checkpoint(folder, done, model, optimizer)
+    save_pretrained(model, folder)
+    write_atomically(folder / "tokenizer.json", dataset.tokenizer.to_str(pretty=True).encode())
+    if done < config.steps:
+        return Report(folder, done, config.steps, None)
+    bits = evaluate(model, dataset, config)
+    rivals = data.compressed_bits_per_byte(dataset.heldout_text)
+    result = {"bits_per_byte": bits, **rivals, "heldout_bytes": dataset.heldout_bytes, "steps": done}
+    _write_json(folder / "result.json", result)
+    return Report(folder, done, config.steps, bits)
+
+
+@contextmanager
+def _interruptible() -> Iterator[list]:
+    """Within, Ctrl-C fills the list, so that the step in work ends whole; a second Ctrl-C stops at once."""
+    pressed = []
+
+    def press(*_):
+        pressed.append(True)
+        signal.signal(signal.SIGINT, before)
+        print("\nStopping after this step (Ctrl-C again to stop at once) ...", file=sys.stderr)
+
+    before = signal.signal(signal.SIGINT, press)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def write_text(model: Transformer, tokenizer: Tokenizer, prompt: str, max_new_tokens: int, *, temperature, seed):
+    """The continuation of ``prompt``, piece by piece as it is written; ends early where the model ends the file."""
+    tokens = torch.tensor([[0, *tokenizer.encode(prompt).ids]])
+    generator = torch.Generator().manual_seed(seed)
+    written, shown = [], ""
+    for new in stream(model, tokens, max_new_tokens, temperature=temperature, generator=generator):
+        if new.item() == 0:
+            break
+        written.append(new.item())
+        text = tokenizer.decode(written)
+        if not text.endswith("\ufffd"):  # else the last character still lacks a byte
+            yield text[len(shown) :]
+            shown = text
+
+
+def read_result(folder: Path) -> dict:
+    """What a finished run measured: bits per byte, and those of the compressors on the same text."""
+    return json.loads((folder / "result.json").read_text())
+
+
+def _provenance(model_config, train_config, source, dataset) -> dict:
+    return {
+        "model": dataclasses.asdict(model_config),
+        "train": dataclasses.asdict(train_config),
+        "source": None if source is None else str(Path(source).resolve()),
+        "text": {"name": dataset.name, "fingerprint": _fingerprint(dataset)},
+        "command": sys.argv,
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "machine": f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads",
+    }
+
+
+def _fingerprint(dataset: data.Dataset) -> str:
+    return hashlib.sha256(dataset.train.numpy().tobytes() + dataset.heldout.numpy().tobytes()).hexdigest()
+
+
+def _write(log, step) -> None:
+    log.write(json.dumps(dataclasses.asdict(step)) + "\n")
+    log.flush()
+
+
+def _write_json(path: Path, content: dict) -> None:
+    write_atomically(path, (json.dumps(content, indent=2) + "\n").encode())
