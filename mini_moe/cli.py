@@ -24,6 +24,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return options.command(options)
+    except KeyboardInterrupt:
+        print("mini-moe: stopped.", file=sys.stderr)
+        return 130
     except (ValueError, OSError) as error:
         print(f"mini-moe: {error}", file=sys.stderr)
         return 2

@@ -50,7 +50,7 @@ class ModelConfig:
     max_position_embeddings: int = 4096  # tokens; the longest context
     rope_theta: float = 10000.0  # base of the rotary wavelengths
     rms_norm_eps: float = 1e-6
-    initializer_range: float = 0.02  # standard deviation of the initial weights
+    initializer_range: float = 0.02  # standard deviation of the matrices' initial weights
 
     def __post_init__(self):
         def must(holds, name, rule):
@@ -109,6 +109,7 @@ def tiny() -> ModelConfig:
         n_routed_experts=8,
         num_experts_per_tok=2,
         moe_intermediate_size=64,
+        initializer_range=0.08,
     )
 
 
@@ -127,6 +128,7 @@ def small() -> ModelConfig:
         n_routed_experts=16,
         num_experts_per_tok=4,
         moe_intermediate_size=128,
+        initializer_range=0.06,
     )
 
 

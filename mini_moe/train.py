@@ -44,7 +44,7 @@ class TrainConfig:
     steps: int  # optimizer steps, 1..
     batch_size: int = 16  # sequences a step, 1..
     context: int = 256  # tokens a sequence, 1..
-    learning_rate: float = 4e-3  # at its highest, > 0
+    learning_rate: float = 1e-2  # at its highest, > 0
     warmup_steps: int = 20  # 0..
     weight_decay: float = 0.1  # of matrices, 0..
     grad_clip: float = 1.0  # largest norm of the whole gradient, > 0

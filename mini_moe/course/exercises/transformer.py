@@ -570,7 +570,7 @@ CAUSAL_ATTENTION = Exercise(
     ),
     hints=(
         "Four steps: scores, hide the future, softmax, weighted mean of the values.",
-        "scores = q @ k.transpose(-2, -1) * scale is (B, H, T, S). `torch.ones(T, S, dtype=torch.bool).triu(1 + S - T)` "
+        "scores = q @ k.transpose(-2, -1) * scale is (B, H, T, S), and `torch.ones(T, S, dtype=bool).triu(1 + S - T)` "
         "is true where a key comes after a query.",
         "return scores.masked_fill(future, float('-inf')).softmax(dim=-1) @ v",
     ),

@@ -1,0 +1,45 @@
+# make lab: open the course.  make test: check all of it.  Both set up the virtual environment first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: lab test model lessons lint benchmarks clean
+.DEFAULT_GOAL := lab
+
+lab: $(VENV)/installed ## JupyterLab at lesson 00
+	$(BIN)/jupyter lab lessons/00_headlines.ipynb
+
+test: $(VENV)/tested $(VENV)/chromium lint ## every test, then every notebook
+	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 solutions lessons
+
+model: $(VENV)/installed ## train the tiny model on Python's standard library, measure it, let it write
+	$(BIN)/mini-moe train --preset tiny
+
+lessons: $(VENV)/tested ## lessons/ anew from the masters in solutions/
+	$(BIN)/python -m mini_moe.course.release
+
+lint: $(VENV)/tested
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+benchmarks: $(VENV)/tested ## speed against transformers; on a quiet machine, about ten minutes
+	$(BIN)/python tests/benchmarks/train_step.py
+
+clean: ## remove the virtual environment
+	rm -rf $(VENV)
+
+$(VENV)/installed: pyproject.toml constraints.txt tools/install_torch.sh
+	$(PYTHON) -m venv $(VENV)
+	sh tools/install_torch.sh $(BIN)/python
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[grade]'
+	touch $@
+
+$(VENV)/tested: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	touch $@
+
+# The browser test wants Debian's Chromium. Without it, and without the right to install it, that test says so and skips.
+$(VENV)/chromium: $(VENV)/installed
+	sh tools/install_chromium.sh
+	touch $@
