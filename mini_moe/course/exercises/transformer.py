@@ -849,7 +849,7 @@ QUIZZES = (
             Option("B: its loss is lower.", "B may simply have shorter tokens: cutting a text into more pieces makes "
                    "each easier to guess, and there are more of them to pay for."),
             Option("A: a higher loss means it learned more.", "Loss is a cost; less is better, for the same tokens."),
-            Option("One cannot say without their tokenizers.", "Right: add up the cost of the whole text and divide by "
+            Option("One cannot say without their tokenizers.", "Add up the cost of the whole text and divide by "
                    "its bytes. That is the same unit for both, and for xz.", right=True),
         ),
     ),

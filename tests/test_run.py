@@ -1,0 +1,258 @@
+"""A run may be stopped at any moment, in any way, and ends as if nothing had happened."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from mini_moe import Transformer, config, data, run
+from mini_moe.checkpoint import DamagedRun, write_atomically
+from mini_moe.cli import main
+from mini_moe.hf import load_pretrained
+from mini_moe.train import Diverged, TrainConfig, evaluate, make_optimizer, train
+
+NANO = config.tiny().replace(
+    vocab_size=300, hidden_size=32, num_hidden_layers=2, kv_lora_rank=16, intermediate_size=48, moe_intermediate_size=16
+)
+SETTINGS = TrainConfig(steps=12, batch_size=4, context=32, warmup_steps=2)
+
+
+@pytest.fixture
+def corpus(tmp_path) -> str:
+    """Some 60 kB of this project's own sources, in a few files."""
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    for path in sorted(Path(run.__file__).parent.glob("*.py")):
+        (folder / path.name).write_bytes(path.read_bytes())
+    return str(folder)
+
+
+def losses_of(folder: Path) -> list[float]:
+    return [json.loads(line)["loss"] for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def weights_of(folder: Path) -> bytes:
+    return (folder / "model.safetensors").read_bytes()
+
+
+@pytest.fixture
+def uninterrupted(tmp_path, corpus) -> Path:
+    run.start(tmp_path / "whole", NANO, SETTINGS, corpus)
+    return tmp_path / "whole"
+
+
+def test_the_same_seed_gives_the_same_run_bit_for_bit(tmp_path, corpus, uninterrupted):
+    run.start(tmp_path / "again", NANO, SETTINGS, corpus)
+    assert losses_of(tmp_path / "again") == losses_of(uninterrupted)
+    assert weights_of(tmp_path / "again") == weights_of(uninterrupted)
+
+
+@pytest.fixture
+def slow_and_careful(monkeypatch):
+    """A checkpoint after every step."""
+    monkeypatch.setattr(run, "SECONDS_BETWEEN_CHECKPOINTS", -1.0)
+
+
+def stop_after(monkeypatch, step: int, how) -> None:
+    """Let ``how`` happen when ``step`` has been logged."""
+    write = run._write
+
+    def write_then_stop(log, record):
+        write(log, record)
+        if record.step == step:
+            how()
+
+    monkeypatch.setattr(run, "_write", write_then_stop)
+
+
+def test_ctrl_c_saves_and_resuming_ends_bit_for_bit(tmp_path, corpus, uninterrupted, monkeypatch, capsys):
+    folder = tmp_path / "stopped"
+    with monkeypatch.context() as patch:
+        stop_after(patch, 5, lambda: signal.raise_signal(signal.SIGINT))
+        report = run.start(folder, NANO, SETTINGS, corpus)
+    assert (report.step, report.bits_per_byte) == (5, None)
+    assert main(["train", "--resume", str(folder)]) == 0
+    assert losses_of(folder) == losses_of(uninterrupted)
+    assert weights_of(folder) == weights_of(uninterrupted)
+
+
+def test_a_truncated_newest_checkpoint_is_passed_over(
+    tmp_path, corpus, uninterrupted, monkeypatch, slow_and_careful, capsys
+):
+    folder = tmp_path / "truncated"
+    with monkeypatch.context() as patch:
+        stop_after(patch, 7, lambda: signal.raise_signal(signal.SIGINT))
+        run.start(folder, NANO, SETTINGS, corpus)
+    newest = max((folder / "checkpoints").iterdir())
+    newest.write_bytes(newest.read_bytes()[:-100])
+    report = run.resume(folder)
+    assert "00000007.safetensors is damaged; going on from step 6" in capsys.readouterr().err
+    assert report.step == 12
+    assert losses_of(folder) == losses_of(uninterrupted)
+    assert weights_of(folder) == weights_of(uninterrupted)
+
+
+def test_a_run_with_only_damaged_checkpoints_is_named(tmp_path, corpus, uninterrupted):
+    for path in (uninterrupted / "checkpoints").iterdir():
+        path.write_bytes(b"nothing")
+    with pytest.raises(DamagedRun, match=r"must hold a whole checkpoint, got \d damaged"):
+        run.resume(uninterrupted)
+
+
+@pytest.mark.slow
+def test_kill_9_at_any_moment_loses_nothing(tmp_path, corpus, uninterrupted):
+    """The process is killed again and again, at random moments, until a run gets through."""
+    folder, moments = tmp_path / "killed", random.Random(4)
+    script = (
+        "import sys; from pathlib import Path; from mini_moe import run; import test_run\n"
+        "run.SECONDS_BETWEEN_CHECKPOINTS = -1.0\n"
+        "folder = Path(sys.argv[1])\n"
+        "if (folder / 'run.json').exists(): run.resume(folder)\n"
+        "else: run.start(folder, test_run.NANO, test_run.SETTINGS, sys.argv[2])\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    kills = 0
+    while not (folder / "result.json").exists():
+        process = subprocess.Popen([sys.executable, "-c", script, str(folder), corpus], env=environment, stderr=subprocess.PIPE)
+        while process.poll() is None and not (folder / "checkpoints").exists():
+            time.sleep(0.01)
+        if kills < 4:
+            time.sleep(moments.uniform(0.0, 0.15) if kills == 0 else moments.uniform(2.0, 4.0))
+            process.kill()
+            kills += process.wait() == -signal.SIGKILL
+        else:
+            assert process.wait() == 0, process.stderr.read().decode()
+        process.stderr.close()
+    assert kills >= 1
+    assert losses_of(folder) == losses_of(uninterrupted)
+    assert weights_of(folder) == weights_of(uninterrupted)
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(
+    tmp_path, corpus, monkeypatch, slow_and_careful, capsys
+):
+    evil = run.make_optimizer
+
+    def poisoned(model, settings):
+        optimizer, step = evil(model, settings), 0
+
+        def poison(*_):
+            nonlocal step
+            step += 1
+            if step == 4:
+                model.lm_head.weight.data[0, 0] = float("nan")
+
+        optimizer.register_step_post_hook(poison)
+        return optimizer
+
+    monkeypatch.setattr(run, "make_optimizer", poisoned)
+    with pytest.raises(Diverged, match="The loss became nan at step 5"):
+        run.start(tmp_path / "nan", NANO, SETTINGS, corpus)
+    assert len(losses_of(tmp_path / "nan")) == 4
+    monkeypatch.undo()
+
+
+def test_a_step_that_diverges_is_not_taken(corpus):
+    dataset = data.load(corpus, NANO.vocab_size, progress=False)
+    model = Transformer(NANO)
+    with torch.no_grad():
+        model.lm_head.weight[0, 0] = float("inf")
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    with pytest.raises(Diverged, match="at step 1"):
+        next(train(model, make_optimizer(model, SETTINGS), dataset.train, SETTINGS))
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_training_learns_and_the_quick_look_is_near_the_whole(corpus):
+    dataset = data.load(corpus, NANO.vocab_size, progress=False)
+    torch.manual_seed(0)
+    model, settings = Transformer(NANO), TrainConfig(steps=60, batch_size=8, context=32, warmup_steps=5)
+    before = evaluate(model, dataset, settings, progress=False)
+    records = list(train(model, make_optimizer(model, settings), dataset.train, settings))
+    after = evaluate(model, dataset, settings, progress=False)
+    assert after < 0.7 * before
+    assert records[-1].loss < 0.7 * records[0].loss
+    assert evaluate(model, dataset, settings, n_windows=60, progress=False) == pytest.approx(after, rel=0.1)
+
+
+def test_bits_per_byte_of_a_model_that_knows_nothing(corpus):
+    dataset = data.load(corpus, NANO.vocab_size, progress=False)
+    model = Transformer(NANO)
+    torch.nn.init.zeros_(model.lm_head.weight)
+    tokens = len(dataset.heldout) - 1
+    expected = tokens * torch.tensor(NANO.vocab_size).log2().item() / dataset.heldout_bytes
+    assert evaluate(model, dataset, SETTINGS, progress=False) == pytest.approx(expected, rel=1e-3)
+
+
+def test_the_command_trains_for_seconds_writes_and_resumes_further(tmp_path, corpus, monkeypatch, capsys):
+    monkeypatch.setitem(__import__("mini_moe.cli").cli.PRESETS, "tiny", lambda: NANO)
+    out = str(tmp_path / "run")
+    assert main(["train", "--seconds", "2", "--data", corpus, "--out", out]) == 0
+    told = capsys.readouterr().out
+    assert "bits per byte" in told and "xz -9" in told and "def " in told
+    steps = json.loads((tmp_path / "run" / "run.json").read_text())["train"]["steps"]
+    assert len(losses_of(tmp_path / "run")) == steps
+    assert main(["train", "--resume", out, "--steps", str(steps + 2)]) == 0
+    assert len(losses_of(tmp_path / "run")) == steps + 2
+    assert main(["generate", "--from", out, "--prompt", "class ", "--tokens", "20"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] != ""
+    one, two = (run_text(capsys, out) for _ in range(2))
+    assert one == two
+
+
+def run_text(capsys, out):
+    main(["generate", "--from", out, "--tokens", "30", "--seed", "5"])
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["train", "--resume", "nowhere"], "no run.json"),
+        (["train", "--steps", "0", "--out", "x"], "steps must be at least 1"),
+        (["train", "--seconds", "-1", "--out", "x"], "seconds must be above 0"),
+        (["train", "--learning-rate", "nan", "--out", "x"], "learning_rate must be a positive number"),
+        (["train", "--data", "no/such/path", "--out", "x"], "no/such/path"),
+        (["generate", "--from", "nowhere"], "config.json"),
+        (["train", "--resume", "x", "--seconds", "3"], "--seconds must not be given"),
+    ],
+)
+def test_what_the_caller_did_wrong_is_one_line(arguments, says, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("mini-moe: ") and says in error
+
+
+def test_a_folder_with_a_run_is_not_overwritten(uninterrupted, corpus):
+    with pytest.raises(ValueError, match="holds a run"):
+        run.start(uninterrupted, NANO, SETTINGS, corpus)
+
+
+def test_a_changed_text_is_refused_on_resuming(uninterrupted, corpus):
+    (Path(corpus) / "more.py").write_text("x = 1\n" * 500)
+    with pytest.raises(ValueError, match="the text must be the one"):
+        run.resume(uninterrupted)
+
+
+def test_a_run_folder_loads_as_a_model(uninterrupted):
+    model = load_pretrained(uninterrupted)
+    assert model.config == NANO
+    assert model(torch.zeros(1, 4, dtype=torch.int64)).logits.isfinite().all()
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    write_atomically(path, b"old")
+    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
