@@ -7,7 +7,6 @@ The fields bear the names of the published ``config.json`` of DeepSeek-V3, as in
 import dataclasses
 from dataclasses import dataclass
 
-
 _AT_LEAST_ONE = (
     *("vocab_size", "hidden_size", "num_hidden_layers", "intermediate_size", "num_attention_heads", "kv_lora_rank"),
     *("qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "n_routed_experts", "moe_intermediate_size", "n_group"),

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
@@ -190,7 +190,7 @@ def _provenance(model_config, train_config, source, dataset) -> dict:
         "source": None if source is None else str(Path(source).resolve()),
         "text": {"name": dataset.name, "fingerprint": _fingerprint(dataset)},
         "command": sys.argv,
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "machine": f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads",

@@ -78,7 +78,9 @@ def test_wrong_tensors_are_named(folder):
 
 def change_config(folder, **fields):
     path = folder / "config.json"
-    path.write_text(json.dumps({name: value for name, value in (json.loads(path.read_text()) | fields).items() if value}))
+    path.write_text(
+        json.dumps({name: value for name, value in (json.loads(path.read_text()) | fields).items() if value})
+    )
 
 
 def test_a_configuration_that_does_not_fit_is_named(folder):
@@ -96,7 +98,7 @@ def test_a_configuration_that_does_not_fit_is_named(folder):
 def test_a_missing_or_truncated_file_is_named(folder):
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-50])
-    with pytest.raises(ValueError, match="model.safetensors must be a whole safetensors file"):
+    with pytest.raises(ValueError, match=r"model\.safetensors must be a whole safetensors file"):
         load_pretrained(folder)
     weights.unlink()
     with pytest.raises(FileNotFoundError, match=r"model\.safetensors"):

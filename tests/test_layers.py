@@ -59,7 +59,11 @@ def test_causal_attention_equals_torchs(heads, queries, past, seed):
 
 @given(rows=small, width=small, inner=small, seed=st.integers(0, 99))
 def test_swiglu_equals_its_definition(rows, width, inner, seed):
-    x, gate, up = random(rows, width, seed=seed), random(inner, width, seed=seed + 1), random(inner, width, seed=seed + 2)
+    x, gate, up = (
+        random(rows, width, seed=seed),
+        random(inner, width, seed=seed + 1),
+        random(inner, width, seed=seed + 2),
+    )
     down = random(width, inner, seed=seed + 3)
     z = x @ gate.T
     assert_same_with_gradients(

@@ -21,7 +21,15 @@ def routings(draw):
     per_group = draw(st.integers(2, 5))
     kept = draw(st.integers(1, groups))
     top_k = draw(st.integers(1, kept * per_group))
-    return groups * per_group, top_k, groups, kept, draw(st.booleans()), draw(st.sampled_from([1.0, 2.5])), draw(st.integers(0, 99))
+    return (
+        groups * per_group,
+        top_k,
+        groups,
+        kept,
+        draw(st.booleans()),
+        draw(st.sampled_from([1.0, 2.5])),
+        draw(st.integers(0, 99)),
+    )
 
 
 @given(routings(), st.sampled_from([1, 3, 17]))
@@ -31,7 +39,12 @@ def test_routing_equals_the_oracles(case, tokens):
     oracle = DeepseekV3TopkRouter.__new__(DeepseekV3TopkRouter)
     torch.nn.Module.__init__(oracle)
     oracle.top_k, oracle.num_experts, oracle.hidden_dim = top_k, E, 8
-    oracle.routed_scaling_factor, oracle.num_group, oracle.topk_group, oracle.norm_topk_prob = scale, groups, kept, normalize
+    oracle.routed_scaling_factor, oracle.num_group, oracle.topk_group, oracle.norm_topk_prob = (
+        scale,
+        groups,
+        kept,
+        normalize,
+    )
     oracle.weight = torch.nn.Parameter(torch.randn(E, 8))
     oracle.e_score_correction_bias = torch.randn(E) * 0.3
     x = torch.randn(tokens, 8)
@@ -41,7 +54,9 @@ def test_routing_equals_the_oracles(case, tokens):
         n_group=groups, topk_group=kept, normalize=normalize, scale=scale,
     )  # fmt: skip
     assert [set(row) for row in ours_experts.tolist()] == [set(row) for row in experts.tolist()]
-    dense, expected = (torch.zeros(tokens, E).scatter(1, e, w) for w, e in ((ours_weights, ours_experts), (weights, experts)))
+    dense, expected = (
+        torch.zeros(tokens, E).scatter(1, e, w) for w, e in ((ours_weights, ours_experts), (weights, experts))
+    )
     torch.testing.assert_close(dense, expected)
 
 

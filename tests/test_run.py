@@ -117,10 +117,15 @@ def test_kill_9_at_any_moment_loses_nothing(tmp_path, corpus, uninterrupted):
         "if (folder / 'run.json').exists(): run.resume(folder)\n"
         "else: run.start(folder, test_run.NANO, test_run.SETTINGS, sys.argv[2])\n"
     )
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    environment = os.environ | {
+        "PYTHONPATH": str(Path(__file__).parent),
+        "OMP_NUM_THREADS": str(torch.get_num_threads()),
+    }
     kills = 0
     while not (folder / "result.json").exists():
-        process = subprocess.Popen([sys.executable, "-c", script, str(folder), corpus], env=environment, stderr=subprocess.PIPE)
+        process = subprocess.Popen(
+            [sys.executable, "-c", script, str(folder), corpus], env=environment, stderr=subprocess.PIPE
+        )
         while process.poll() is None and not (folder / "checkpoints").exists():
             time.sleep(0.01)
         if kills < 4:

@@ -25,7 +25,8 @@ CLAIMS = {
     1: Claim(
         "The cost of training fell from a hundred million dollars to five.",
         "$5.576 M is 2.788 M H800 hours at an assumed $2 an hour, for the final run only: research, failed runs, data "
-        "and people are not in it (DeepSeek-V3 report, table 1). The hundred million is another company's whole effort.",
+        "and people are not in it (DeepSeek-V3 report, table 1). The hundred million is another company's whole "
+        "effort.",
         "true sum, unlike things compared",
     ),
     2: Claim(
@@ -75,7 +76,9 @@ def verdict(number, words=""):
     if words:
         parts += (Blocks((("Your verdict", words),)), Footer("Kept for the table of the last lesson."))
     else:
-        parts += (Footer(f'In your own words? `verdict({number}, "...")` keeps them for the table of the last lesson.'),)
+        parts += (
+            Footer(f'In your own words? `verdict({number}, "...")` keeps them for the table of the last lesson.'),
+        )
     return Card(f"Headline {number}: {claim.short}", "note", parts)
 
 

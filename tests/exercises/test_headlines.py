@@ -191,7 +191,9 @@ def _(config):
     head_dim = config.qk_head_dim
     Q = config.q_lora_rank
     query = D * H * head_dim if Q is None else D * Q + Q + Q * H * head_dim
-    return query + D * (C + config.qk_rope_head_dim) + C + C * H * (config.qk_nope_head_dim + head_dim) + H * head_dim * D
+    return (
+        query + D * (C + config.qk_rope_head_dim) + C + C * H * (config.qk_nope_head_dim + head_dim) + H * head_dim * D
+    )
 
 
 @wrong(ATTENTION, "plain multi-head attention")
@@ -1086,11 +1088,6 @@ def _(gpu_hours, dollars_per_hour):
 @wrong(DOLLARS, "raises NameError", "a name that is not an argument")
 def _(gpu_hours, dollars_per_hour):
     return gpu_hours * dollars  # noqa: F821
-
-
-@wrong(DOLLARS, "not written yet")
-def _(gpu_hours, dollars_per_hour):
-    raise NotImplementedError()
 
 
 @right(DOLLARS, "the other way round")

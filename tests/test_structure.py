@@ -1,0 +1,104 @@
+"""The rules of the house: imports point one way, lessons come from masters, and a definition is written once."""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from mini_moe.course.release import lesson_of
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "mini_moe"
+# Each file may import from the files before it. `course` and `cli` stand above the library.
+ORDER = (
+    "kernels", "config", "layers", "mla", "dispatch", "moe", "fp8", "mtp", "model", "generate", "cost", "data", "tasks",
+    "train", "hf", "checkpoint", "run", "grpo", "distill", "parallel", "course", "cli",
+)  # fmt: skip
+MASTERS = sorted((ROOT / "solutions").glob("*.ipynb"))
+
+
+def imports_of(path: Path) -> set[str]:
+    """Modules that a file imports when it is imported itself."""
+    names = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def place_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_one_way(path):
+    place = place_of(path)
+    if place == "__init__":
+        return
+    for name in imports_of(path):
+        package, _, rest = name.partition(".")
+        if package == "mini_moe":
+            target = rest.partition(".")[0]
+            if target in ("ModelConfig", "Transformer"):  # from mini_moe itself, which imports the model
+                target = "model"
+            inside = target == place and place in ("course", "kernels")
+            assert inside or ORDER.index(target) < ORDER.index(place), f"{path.name} imports {name}"
+        if place != "course":
+            assert package not in ("IPython", "matplotlib", "transformers", "ipywidgets"), f"{path.name} imports {name}"
+
+
+def test_the_library_stays_small():
+    lines = {path: path.read_text().count("\n") for path in PACKAGE.rglob("*.py")}
+    assert sum(count for path, count in lines.items() if place_of(path) != "course") < 3000
+
+
+def functions_of(source: str) -> dict[str, str]:
+    """Top-level functions by name, as syntax without layout and comments."""
+    return {node.name: ast.dump(node) for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)}
+
+
+def code_of(notebook: Path) -> str:
+    cells = json.loads(notebook.read_text())["cells"]
+    return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+
+
+@pytest.mark.parametrize("master", MASTERS, ids=lambda path: path.stem)
+def test_a_master_defines_a_library_function_as_the_library_does(master):
+    library = {}
+    for path in PACKAGE.glob("*.py"):
+        library |= functions_of(path.read_text())
+    taught = functions_of(code_of(master))
+    assert {name for name in taught if name in library}, "a lesson teaches functions of the library"
+    for name in taught.keys() & library.keys():
+        assert taught[name] == library[name], name
+
+
+@pytest.mark.parametrize("master", MASTERS, ids=lambda path: path.stem)
+def test_a_lesson_is_what_its_master_gives(master):
+    assert (ROOT / "lessons" / master.name).read_text() == lesson_of(master), "run: make lessons"
+
+
+def test_no_lesson_is_an_orphan_and_none_leaks_a_solution():
+    lessons = sorted((ROOT / "lessons").glob("*.ipynb"))
+    assert [lesson.name for lesson in lessons] == [master.name for master in MASTERS]
+    for lesson in lessons:
+        text = lesson.read_text()
+        assert "SOLUTION" not in text
+        assert text.count("raise NotImplementedError()") == text.count("YOUR CODE HERE") > 0
+        assert not any(cell.get("outputs") for cell in json.loads(text)["cells"])
+
+
+@pytest.mark.parametrize("master", MASTERS, ids=lambda path: path.stem)
+def test_a_lesson_has_every_part_in_order(master):
+    cells = json.loads(master.read_text())["cells"]
+    prose = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    parts = re.findall(r"^## (Predict|Build|Explore|Measure|Verdict|Go further)", prose, flags=re.MULTILINE)
+    assert parts == ["Predict", "Build", "Explore", "Measure", "Verdict", "Go further"]
+    assert 3 <= code_of(master).count("BEGIN SOLUTION") <= 5
+    assert prose.startswith("# ") and "**You build**" in prose and "under test" in prose
+    assert "raises-exception" not in master.read_text()
