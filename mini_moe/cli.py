@@ -13,10 +13,10 @@ from tokenizers import Tokenizer
 
 from mini_moe import config, run
 from mini_moe.hf import load_pretrained
-from mini_moe.train import Diverged, TrainConfig
+from mini_moe.train import PRECISIONS, Diverged, TrainConfig
 
 PRESETS = {"tiny": config.tiny, "small": config.small}
-STEPS = {"tiny": 400, "small": 2000}  # a run without --steps and --seconds: minutes, and an evening
+STEPS = {"tiny": 1000, "small": 4000}  # a run without --steps and --seconds: minutes, and an evening
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--preset", choices=PRESETS, default="tiny", help="size of the model (default: tiny)")
     command.add_argument("--data", metavar="PATH", help="file or folder of text (default: Python's standard library)")
     command.add_argument("--learning-rate", type=float, help=f"default: {TrainConfig.learning_rate}")
+    command.add_argument("--precision", choices=PRECISIONS, help="of matrix products (default: what is faster here)")
     command.add_argument("--seed", type=int, default=0, help="of the first weights and the batches (default: 0)")
 
     command = commands.add_parser("generate", help="let a trained model go on with a text")
@@ -73,7 +74,14 @@ def _train(options: argparse.Namespace) -> int:
             settings["learning_rate"] = options.learning_rate
         train_config = TrainConfig(seed=options.seed, **settings)
         folder = options.out or Path("runs") / options.preset
-        report = run.start(folder, PRESETS[options.preset](), train_config, options.data, options.seconds)
+        report = run.start(
+            folder,
+            PRESETS[options.preset](),
+            train_config,
+            options.data,
+            seconds=options.seconds,
+            precision=options.precision,
+        )
     if report.bits_per_byte is None:
         print(f"Stopped after step {report.step} of {report.steps}; everything is kept in {report.folder}.")
         print(f"Go on with: mini-moe train --resume {report.folder}")

@@ -8,7 +8,8 @@ expert's rows stand together, and multiplies all groups by one call.
 
 Source: MegaBlocks, arXiv 2211.15841, section 3 (the product over groups of unequal size, no token dropped).
 
-Letters: N tokens, D model width, E experts, K experts per token, I inner width of an expert, P pairs (N * K).
+Letters: N tokens, D model width, E experts, K experts per token, I inner width of an expert, P pairs (N * K),
+J rows (the pairs sorted by expert, and some padding).
 """
 
 from collections.abc import Callable
@@ -44,14 +45,34 @@ def loop(x_ND: Tensor, weights_NK: Tensor, experts_NK: Tensor, gate_up: Tensor, 
 
 def grouped(x_ND: Tensor, weights_NK: Tensor, experts_NK: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:
     """All experts at once: sort the pairs by expert, two grouped products, sort back. Arguments as in ``loop``."""
-    K = experts_NK.shape[1]
+    pair_J, row_NK, ends_E = sort_by_expert(experts_NK, len(down))
+    token_J = pair_J // experts_NK.shape[1]
+    weights_J = weights_NK.new_zeros(len(pair_J)).scatter(0, row_NK.flatten(), weights_NK.flatten())
+    x_JD = Spread.apply(x_ND, token_J, row_NK)
+    gate, up = grouped_linear(x_JD, gate_up, ends_E).chunk(2, dim=-1)
+    y_JD = grouped_linear(F.silu(gate) * up * weights_J[:, None].to(gate.dtype), down, ends_E)
+    return Collect.apply(y_JD, token_J, row_NK).to(x_ND.dtype)
+
+
+def sort_by_expert(experts_NK: Tensor, n_experts: int, multiple: int = 64) -> tuple[Tensor, Tensor, Tensor]:
+    """Give each pair a row, so that an expert's rows stand together, their number rounded up to ``multiple``.
+
+    The rounding is for the CPU's matrix products, which are compiled anew for every shape not met before.
+
+    Returns:
+        pair_J: the pair n K + k of every row; 0 in rows that were added.
+        row_NK: where each pair went.
+        ends_E: int32, where each expert's rows end.
+    """
     expert_P, order_P = experts_NK.flatten().sort(stable=True)
-    place_NK = torch.empty_like(order_P).scatter(0, order_P, torch.arange(len(order_P), device=x_ND.device)).view(-1, K)
-    ends_E = torch.searchsorted(expert_P, torch.arange(len(down), device=x_ND.device), right=True).to(torch.int32)
-    x_PD = Spread.apply(x_ND, order_P, place_NK)
-    gate, up = grouped_linear(x_PD, gate_up, ends_E).chunk(2, dim=-1)
-    y_PD = grouped_linear(F.silu(gate) * up, down, ends_E)
-    return Gather.apply(y_PD, weights_NK.to(y_PD.dtype), order_P, place_NK).to(x_ND.dtype)
+    count_E = expert_P.bincount(minlength=n_experts)
+    room_E = (count_E + multiple - 1) // multiple * multiple
+    ends_E = room_E.cumsum(0)
+    shift_E = (ends_E - room_E) - (count_E.cumsum(0) - count_E)
+    row_P = torch.arange(len(order_P), device=order_P.device) + shift_E[expert_P]
+    pair_J = order_P.new_zeros(int(ends_E[-1])).scatter(0, row_P, order_P)
+    row_NK = torch.empty_like(order_P).scatter(0, order_P, row_P).view_as(experts_NK)
+    return pair_J, row_NK, ends_E.to(torch.int32)
 
 
 def grouped_linear(x_PD: Tensor, weight: Tensor, ends_E: Tensor) -> Tensor:
@@ -63,34 +84,28 @@ def grouped_linear(x_PD: Tensor, weight: Tensor, ends_E: Tensor) -> Tensor:
 
 
 class Spread(torch.autograd.Function):
-    """Row p of the result is the token of pair p. Backward, a token gathers the gradients of its K pairs.
-
-    Autograd's own backward of ``x[index]`` adds row by row; to gather and sum is one read of memory.
-    """
+    """Row j of the result is the token of row j. Backward, a token sums the gradients of its K rows."""
 
     @staticmethod
-    def forward(ctx, x_ND: Tensor, order_P: Tensor, place_NK: Tensor) -> Tensor:
-        ctx.save_for_backward(place_NK)
-        return x_ND[order_P // place_NK.shape[1]]
+    def forward(ctx, x_ND: Tensor, token_J: Tensor, row_NK: Tensor) -> Tensor:
+        ctx.save_for_backward(row_NK)
+        return x_ND.index_select(0, token_J)
 
     @staticmethod
-    def backward(ctx, grad_PD: Tensor):
-        (place_NK,) = ctx.saved_tensors
-        return grad_PD[place_NK].sum(dim=1), None, None
+    def backward(ctx, grad_JD: Tensor):
+        (row_NK,) = ctx.saved_tensors
+        return F.embedding_bag(row_NK, grad_JD, mode="sum"), None, None
 
 
-class Gather(torch.autograd.Function):
-    """The way back: each token takes the weighted sum of the rows of its K pairs."""
+class Collect(torch.autograd.Function):
+    """The way back, the transpose of ``Spread``: each token sums its K rows."""
 
     @staticmethod
-    def forward(ctx, y_PD: Tensor, weights_NK: Tensor, order_P: Tensor, place_NK: Tensor) -> Tensor:
-        ctx.save_for_backward(y_PD, weights_NK, order_P, place_NK)
-        return (y_PD[place_NK] * weights_NK[..., None]).sum(dim=1)
+    def forward(ctx, y_JD: Tensor, token_J: Tensor, row_NK: Tensor) -> Tensor:
+        ctx.save_for_backward(token_J)
+        return F.embedding_bag(row_NK, y_JD, mode="sum")
 
     @staticmethod
     def backward(ctx, grad_ND: Tensor):
-        y_PD, weights_NK, order_P, place_NK = ctx.saved_tensors
-        token_P = order_P // place_NK.shape[1]
-        grad_y_PD = grad_ND[token_P] * weights_NK.flatten()[order_P, None]
-        grad_weights_NK = (y_PD[place_NK] * grad_ND[:, None]).sum(dim=-1)
-        return grad_y_PD, grad_weights_NK, None, None
+        (token_J,) = ctx.saved_tensors
+        return grad_ND.index_select(0, token_J), None, None

@@ -22,7 +22,8 @@ import torch
 from torch import Tensor, nn
 
 from mini_moe.config import ModelConfig
-from mini_moe.layers import RMSNorm, apply_rotary, causal_attention
+from mini_moe.fused import CausalAttentionFunction, apply_rotary_as_complex
+from mini_moe.layers import RMSNorm, causal_attention
 
 
 class LatentCache:
@@ -88,11 +89,11 @@ class MultiHeadLatentAttention(nn.Module):
         latent, k_rope = self.kv_a_proj_with_mqa(x_BTD).split(
             [self.config.kv_lora_rank, self.config.qk_rope_head_dim], dim=-1
         )
-        memory = torch.cat((self.kv_a_layernorm(latent), apply_rotary(k_rope, *rotary)), dim=-1)
+        memory = torch.cat((self.kv_a_layernorm(latent), apply_rotary_as_complex(k_rope, *rotary)), dim=-1)
         if cache is not None:
             memory = cache.append(memory)
         attend = self._attend_absorbed if absorbed else self._attend_naive
-        y_BHTW = attend(q_nope, apply_rotary(q_rope, *rotary), memory)
+        y_BHTW = attend(q_nope, apply_rotary_as_complex(q_rope, *rotary), memory)
         return self.o_proj(y_BHTW.transpose(1, 2).flatten(2))
 
     def _queries(self, x_BTD: Tensor) -> tuple[Tensor, Tensor]:
@@ -112,7 +113,7 @@ class MultiHeadLatentAttention(nn.Module):
         k_nope, v = kv.split([c.qk_nope_head_dim, c.v_head_dim], dim=-1)
         k_rope = k_rope[:, None].expand(-1, c.num_attention_heads, -1, -1)
         q, k = torch.cat((q_nope, q_rope), dim=-1), torch.cat((k_nope, k_rope), dim=-1)
-        return causal_attention(q, k, v, c.qk_head_dim**-0.5)
+        return CausalAttentionFunction.apply(q, k, v, c.qk_head_dim**-0.5)
 
     def _attend_absorbed(self, q_nope: Tensor, q_rope: Tensor, memory: Tensor) -> Tensor:
         """Score against the latents themselves: to the heads they are one shared key. -> (B, H, T, W)"""

@@ -1,8 +1,8 @@
 """The main job without a screen: train a model on a text, keep it in a folder, measure it, let it write.
 
 ``start`` begins a run and ``resume`` goes on with one; both end in ``finish``. What a folder holds is told in
-``checkpoint.py``. A run may be given seconds instead of steps: its first steps are then timed, and the number of steps
-is set once and for all, so that the schedule, and with it a resumed run, does not depend on the clock.
+``checkpoint.py``. A few steps are timed first, to choose the faster precision and, where a run is given seconds instead
+of steps, to set the number of steps once and for all: a run that is resumed depends on no clock.
 """
 
 import dataclasses
@@ -29,9 +29,9 @@ from mini_moe.config import ModelConfig
 from mini_moe.generate import stream
 from mini_moe.hf import save_pretrained
 from mini_moe.model import Transformer
-from mini_moe.train import TrainConfig, evaluate, make_optimizer, train
+from mini_moe.train import PRECISIONS, TrainConfig, evaluate, make_optimizer, train
 
-TIMED_STEPS = 8  # of a run that is given seconds; the first two are not counted
+TRIAL_STEPS = 7  # in each precision, before a run
 SECONDS_BETWEEN_CHECKPOINTS = 20.0
 
 
@@ -46,13 +46,20 @@ class Report:
 
 
 def start(
-    folder: Path, model_config: ModelConfig, train_config: TrainConfig, source: str | None, seconds: float | None = None
+    folder: Path,
+    model_config: ModelConfig,
+    train_config: TrainConfig,
+    source: str | None,
+    *,
+    seconds: float | None = None,
+    precision: str | None = None,
 ) -> Report:
     """Begin a run in an empty or new folder.
 
     Args:
         source: a file or folder of text; None is the embedded corpus.
         seconds: train for so long instead of ``train_config.steps``; measuring and writing come on top.
+        precision: of the matrix products; None takes what is faster here, by a few steps of each.
 
     Raises:
         ValueError: the folder holds a run already, or an argument is out of range.
@@ -63,24 +70,28 @@ def start(
         raise ValueError(f"seconds must be above 0, got {seconds}.")
     dataset = data.load(source, model_config.vocab_size)
     folder.mkdir(parents=True, exist_ok=True)
+    if seconds is not None or precision is None:
+        step_seconds = {
+            name: _seconds_of_a_step(model_config, dataclasses.replace(train_config, precision=name), dataset.train)
+            for name in ([precision] if precision else PRECISIONS)
+        }
+        precision = min(step_seconds, key=step_seconds.get)
+        if seconds is not None:
+            train_config = dataclasses.replace(train_config, steps=max(1, round(seconds / step_seconds[precision])))
+    train_config = dataclasses.replace(train_config, precision=precision)
     torch.manual_seed(train_config.seed)
     model = Transformer(model_config)
-    optimizer = make_optimizer(model, train_config)
-    done = 0
-    if seconds is not None:
-        begin, times = time.perf_counter(), []
-        timing = dataclasses.replace(train_config, steps=TIMED_STEPS + train_config.warmup_steps)
-        with (folder / "log.jsonl").open("w") as log:
-            for step in train(model, optimizer, dataset.train, timing):
-                _write(log, step)
-                times.append(timing.batch_size * timing.context / step.tokens_per_second)
-                if step.step == TIMED_STEPS:
-                    break
-        left = seconds - (time.perf_counter() - begin)
-        done = TIMED_STEPS
-        train_config = dataclasses.replace(train_config, steps=done + max(1, int(left / statistics.median(times[2:]))))
     _write_json(folder / "run.json", _provenance(model_config, train_config, source, dataset))
-    return _go_on(folder, model, optimizer, dataset, train_config, done)
+    return _go_on(folder, model, make_optimizer(model, train_config), dataset, train_config, done=0)
+
+
+def _seconds_of_a_step(model_config: ModelConfig, train_config: TrainConfig, tokens: torch.Tensor) -> float:
+    """The median of a few steps of a model that is then thrown away; the first two are not counted."""
+    model = Transformer(model_config)
+    trial = dataclasses.replace(train_config, steps=TRIAL_STEPS)
+    steps = train(model, make_optimizer(model, trial), tokens, trial)
+    bar = tqdm(steps, total=TRIAL_STEPS, desc=f"timing {trial.precision}", unit="step", leave=False)
+    return trial.batch_size * trial.context / statistics.median(step.tokens_per_second for step in list(bar)[2:])
 
 
 def resume(folder: Path, steps: int | None = None) -> Report:

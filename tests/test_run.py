@@ -44,14 +44,21 @@ def weights_of(folder: Path) -> bytes:
 
 @pytest.fixture
 def uninterrupted(tmp_path, corpus) -> Path:
-    run.start(tmp_path / "whole", NANO, SETTINGS, corpus)
+    run.start(tmp_path / "whole", NANO, SETTINGS, corpus, precision="float32")
     return tmp_path / "whole"
 
 
 def test_the_same_seed_gives_the_same_run_bit_for_bit(tmp_path, corpus, uninterrupted):
-    run.start(tmp_path / "again", NANO, SETTINGS, corpus)
+    run.start(tmp_path / "again", NANO, SETTINGS, corpus, precision="float32")
     assert losses_of(tmp_path / "again") == losses_of(uninterrupted)
     assert weights_of(tmp_path / "again") == weights_of(uninterrupted)
+
+
+def test_bfloat16_runs_are_reproducible_and_learn_like_float32(tmp_path, corpus, uninterrupted):
+    for name in ("one", "two"):
+        run.start(tmp_path / name, NANO, SETTINGS, corpus, precision="bfloat16")
+    assert losses_of(tmp_path / "one") == losses_of(tmp_path / "two") != losses_of(uninterrupted)
+    assert losses_of(tmp_path / "one") == pytest.approx(losses_of(uninterrupted), rel=0.02)
 
 
 @pytest.fixture
@@ -76,7 +83,7 @@ def test_ctrl_c_saves_and_resuming_ends_bit_for_bit(tmp_path, corpus, uninterrup
     folder = tmp_path / "stopped"
     with monkeypatch.context() as patch:
         stop_after(patch, 5, lambda: signal.raise_signal(signal.SIGINT))
-        report = run.start(folder, NANO, SETTINGS, corpus)
+        report = run.start(folder, NANO, SETTINGS, corpus, precision="float32")
     assert (report.step, report.bits_per_byte) == (5, None)
     assert main(["train", "--resume", str(folder)]) == 0
     assert losses_of(folder) == losses_of(uninterrupted)
@@ -89,7 +96,7 @@ def test_a_truncated_newest_checkpoint_is_passed_over(
     folder = tmp_path / "truncated"
     with monkeypatch.context() as patch:
         stop_after(patch, 7, lambda: signal.raise_signal(signal.SIGINT))
-        run.start(folder, NANO, SETTINGS, corpus)
+        run.start(folder, NANO, SETTINGS, corpus, precision="float32")
     newest = max((folder / "checkpoints").iterdir())
     newest.write_bytes(newest.read_bytes()[:-100])
     report = run.resume(folder)
@@ -115,7 +122,7 @@ def test_kill_9_at_any_moment_loses_nothing(tmp_path, corpus, uninterrupted):
         "run.SECONDS_BETWEEN_CHECKPOINTS = -1.0\n"
         "folder = Path(sys.argv[1])\n"
         "if (folder / 'run.json').exists(): run.resume(folder)\n"
-        "else: run.start(folder, test_run.NANO, test_run.SETTINGS, sys.argv[2])\n"
+        "else: run.start(folder, test_run.NANO, test_run.SETTINGS, sys.argv[2], precision='float32')\n"
     )
     environment = os.environ | {
         "PYTHONPATH": str(Path(__file__).parent),
@@ -159,9 +166,9 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(
 
     monkeypatch.setattr(run, "make_optimizer", poisoned)
     with pytest.raises(Diverged, match="The loss became nan at step 5"):
-        run.start(tmp_path / "nan", NANO, SETTINGS, corpus)
+        run.start(tmp_path / "nan", NANO, SETTINGS, corpus, precision="float32")
     assert len(losses_of(tmp_path / "nan")) == 4
-    monkeypatch.undo()
+    assert (tmp_path / "nan" / "checkpoints" / "00000003.safetensors").exists()
 
 
 def test_a_step_that_diverges_is_not_taken(corpus):
@@ -238,7 +245,7 @@ def test_what_the_caller_did_wrong_is_one_line(arguments, says, capsys, tmp_path
 
 def test_a_folder_with_a_run_is_not_overwritten(uninterrupted, corpus):
     with pytest.raises(ValueError, match="holds a run"):
-        run.start(uninterrupted, NANO, SETTINGS, corpus)
+        run.start(uninterrupted, NANO, SETTINGS, corpus, precision="float32")
 
 
 def test_a_changed_text_is_refused_on_resuming(uninterrupted, corpus):

@@ -80,7 +80,8 @@ def card_of(verdict, footer):
     parts = []
     if verdict.status == "open":
         dots = "●" * exercise.difficulty + "○" * (3 - exercise.difficulty)
-        parts.append(Says(f"About {exercise.minutes} minutes, difficulty {dots} ({exercise.difficulty} of 3)."))
+        minutes = "1 minute" if exercise.minutes == 1 else f"{exercise.minutes} minutes"
+        parts.append(Says(f"About {minutes}, difficulty {dots} ({exercise.difficulty} of 3)."))
     elif verdict.says:
         parts.append(Says(verdict.says))
     claims = [property.claim for property in exercise.properties]

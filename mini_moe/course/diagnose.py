@@ -2,7 +2,7 @@
 
 The built-in ones have stable names, which tests and statistics may rely on: "not written yet", "raises <Error>",
 "takes too long", "returns None", "wrong type", "wrong number of results", "wrong shape", "wrong dtype", "NaN or inf",
-"changes its input", "gradient missing".
+"changes its input", "gradient missing", "overwrites what the gradient needs".
 """
 
 import signal
@@ -65,6 +65,12 @@ def _crash(error, function):
         return Wrong(
             f"It still ran after {LIMIT_SECONDS} seconds, in {where}: is there a loop that never ends?",
             mistake="takes too long",
+        )
+    if "modified by an inplace operation" in str(error):
+        return Wrong(
+            "It writes over a tensor that the gradient still needs: use the operation without the underscore, "
+            "`x = x / y` in place of `x /= y`.",
+            mistake="overwrites what the gradient needs",
         )
     kind = type(error).__name__
     message = f": {str(error).splitlines()[0]}" if str(error) else "."

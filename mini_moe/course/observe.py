@@ -87,7 +87,7 @@ def observe(function, case):
 
     given = copied(case, give)
     with torch.enable_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.default_generator.manual_seed(0)
         outputs = function(*given)
     paths = [path for path, leaf in flatten(case) if isinstance(leaf, Tensor) and leaf.dtype in DIFFERENTIABLE]
     gradients = dict(zip(paths, _gradients(outputs, leaves), strict=True))

@@ -187,7 +187,7 @@ def _(x, weight, eps=1e-6):
     return x * scale * weight
 
 
-@wrong(NORM, "changes its input", "x /=")
+@wrong(NORM, "raises RuntimeError", "x /=, which autograd still needed")
 def _(x, weight, eps=1e-6):
     rms = torch.sqrt((x**2).mean(-1, keepdim=True) + eps).clone()
     x /= rms
@@ -199,6 +199,13 @@ def _(x, weight, eps=1e-6):
     rows = [[value / math.sqrt(sum(v * v for v in row) / len(row) + eps) for value in row]
             for row in x.reshape(-1, x.shape[-1]).tolist()]  # fmt: skip
     return torch.tensor(rows).reshape(x.shape) * weight
+
+
+@wrong(NORM, "changes its input", "squared in place, on the data")
+def _(x, weight, eps=1e-6):
+    normed = F.rms_norm(x, weight.shape, weight, eps)
+    x.data.pow_(2)
+    return normed
 
 
 @wrong(NORM, "gradient missing", "weight.data")
@@ -405,7 +412,7 @@ def _(x, cos, sin):
     return torch.stack([a * cos - b * sin, a * sin + b * cos], dim=-1)
 
 
-@wrong(ROTARY, "wrong number of results", "three results from one")
+@wrong(ROTARY, "wrong type", "three results")
 def _(x, cos, sin):
     return x, cos, sin
 

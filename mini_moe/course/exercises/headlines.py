@@ -54,10 +54,8 @@ def _heads_cost_the_same(function, config):
     one, two, three = (function(config.replace(num_attention_heads=heads)) for heads in (1, 2, 3))
     if three - two != two - one:
         raise Wrong(
-            "The third head costs another number than the second. Every head has the same matrices; what all heads "
-            "share is counted once.",
-            got=three - two,
-            expected=two - one,
+            f"The second head adds {two - one:,} parameters, the third {three - two:,}. Every head has the same "
+            "matrices; what all heads share is counted once."
         )
 
 
@@ -229,7 +227,7 @@ def _all_chosen(function, config):
     total, active = function(config)
     if active != total:
         raise Wrong(
-            "With every expert chosen (K = E) nothing rests, so active must be total.", got=active, expected=total
+            f"With every expert chosen (K = E) nothing rests, so active must be total: it is {active:,} of {total:,}."
         )
 
 
@@ -240,9 +238,8 @@ def _resting_expert(function, config):
     expected = sparse * config.n_group * config.hidden_size
     if grown != expected:
         raise Wrong(
-            "With more experts to choose from, K as before, a token's work grows only by their rows in the routers.",
-            got=grown,
-            expected=expected,
+            "With more experts to choose from, K as before, a token's work grows only by their rows in the routers: "
+            f"by {expected:,} with {config.n_group} more experts a layer, but yours grows by {grown:,}."
         )
 
 
@@ -459,9 +456,8 @@ def _heads_do_not_matter(function, config, bytes_per_element):
     got, expected = function(more, bytes_per_element), function(config, bytes_per_element)
     if got != expected:
         raise Wrong(
-            "Three times the heads change the cache: all heads share one latent and one rotated key.",
-            got=got,
-            expected=expected,
+            f"Three times the heads change the cache, from {expected:,} to {got:,}: all heads share one latent and one "
+            "rotated key."
         )
 
 
@@ -600,10 +596,8 @@ def _linear_in_context(function, config, context):
     one, two, three = (function(config, factor * context) for factor in (1, 2, 3))
     if abs((three - two) - (two - one)) > 1e-6 * abs(three):
         raise Wrong(
-            "The cost of a token must grow in a straight line with the context: every position more is one more to "
-            "look at.",
-            got=three - two,
-            expected=two - one,
+            "The cost of a token must grow in a straight line with the context, for every position more is one more "
+            f"to look at: twice the context adds {two - one:,.8g}, three times another {three - two:,.8g}."
         )
 
 
@@ -612,10 +606,8 @@ def _vocabulary(function, config, context):
     got, expected = function(more, context) - function(config, context), 6 * config.hidden_size
     if abs(got - expected) > 1e-6 * abs(function(config, context)) + 1e-9:
         raise Wrong(
-            "One more word in the vocabulary must cost 6 D operations: a row more in the head. The embedding's row is "
-            "looked up, which multiplies nothing.",
-            got=got,
-            expected=expected,
+            f"One more word in the vocabulary must cost 6 D = {expected:,} operations, a row more in the head, but "
+            f"adds {got:,.8g}. The embedding's row is looked up, which multiplies nothing."
         )
 
 
@@ -785,7 +777,7 @@ def _cases_of_dollars(generator):
 def _twice_the_hours(function, gpu_hours, dollars_per_hour):
     got, expected = function(2 * gpu_hours, dollars_per_hour), 2 * function(gpu_hours, dollars_per_hour)
     if abs(got - expected) > 1e-9 * abs(expected):
-        raise Wrong("Twice the hours must cost twice as much.", got=got, expected=expected)
+        raise Wrong(f"Twice the hours must cost twice as much, {expected:,.8g}: they cost {got:,.8g}.")
 
 
 def _free(function, gpu_hours, dollars_per_hour):
@@ -794,7 +786,7 @@ def _free(function, gpu_hours, dollars_per_hour):
     except ZeroDivisionError:
         raise Wrong("It divides by the rent: a free GPU must cost nothing.") from None
     if got != 0:
-        raise Wrong("A free GPU must cost nothing.", got=got, expected=0.0)
+        raise Wrong(f"A free GPU must cost nothing: it costs {got:,.8g}.")
 
 
 TRAINING_DOLLARS = Exercise(

@@ -389,7 +389,7 @@ APPLY_ROTARY = Exercise(
 
 
 def _cases_of_attention(generator):
-    for B, H, T, S, width, wide in ((1, 1, 2, 2, 2, 2), (1, 2, 3, 3, 4, 3), (2, 2, 5, 5, 4, 6), (1, 2, 2, 6, 4, 3)):
+    for B, H, T, S, width, wide in ((1, 1, 2, 2, 2, 1), (1, 2, 3, 3, 4, 2), (2, 2, 5, 5, 4, 6), (1, 2, 2, 6, 4, 3)):
         q = torch.randn(B, H, T, width, generator=generator)
         k, v = torch.randn(B, H, S, width, generator=generator), torch.randn(B, H, S, wide, generator=generator)
         yield q, k, v, 0.9 / math.sqrt(width)
