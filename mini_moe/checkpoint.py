@@ -10,7 +10,6 @@ is killed at any moment leaves the checkpoint before. Should the newest be damag
 """
 
 import json
-import os
 from pathlib import Path
 
 import safetensors.torch
@@ -18,6 +17,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from mini_moe.files import write_atomically
 from mini_moe.model import Transformer
 
 KEPT = 2  # checkpoints
@@ -27,26 +27,12 @@ class DamagedRun(ValueError):
     """A run's folder lacks what is needed to go on; the file is named."""
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that at any moment ``path`` holds either the old content or the new, whole."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with aside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
 def save_checkpoint(folder: Path, step: int, model: Transformer, optimizer: torch.optim.Optimizer) -> Path:
     """Keep the state after ``step``, and of the older checkpoints only the newest."""
     tensors = {f"model/{name}": tensor for name, tensor in model.state_dict().items()}
     for name, parameter in model.named_parameters():
         for key, value in optimizer.state[parameter].items():
             tensors[f"optimizer/{name}/{key}"] = value
-    (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
     path = folder / "checkpoints" / f"{step:08d}.safetensors"
     write_atomically(path, safetensors.torch.save({name: t.contiguous() for name, t in tensors.items()}))
     for old in _checkpoints(folder)[KEPT:]:

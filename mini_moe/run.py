@@ -24,8 +24,9 @@ from tokenizers import Tokenizer
 from tqdm.auto import tqdm
 
 from mini_moe import data
-from mini_moe.checkpoint import DamagedRun, load_checkpoint, rewind_log, save_checkpoint, write_atomically
+from mini_moe.checkpoint import DamagedRun, load_checkpoint, rewind_log, save_checkpoint
 from mini_moe.config import ModelConfig
+from mini_moe.files import write_atomically
 from mini_moe.generate import stream
 from mini_moe.hf import save_pretrained
 from mini_moe.model import Transformer

@@ -15,6 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mini_moe import data
+from mini_moe.corpus import read_corpus
+from mini_moe.files import home
 
 posix = pytest.mark.skipif(os.name != "posix", reason="links and pipes as POSIX has them")
 
@@ -59,14 +61,14 @@ def whole(files):
 
 
 def test_home_is_the_environment_variable_else_a_folder_of_the_user(monkeypatch, tmp_path):
-    assert data.home() == tmp_path / "home"
+    assert home() == tmp_path / "home"
     for unset in (lambda: monkeypatch.setenv("MINI_MOE_HOME", ""), lambda: monkeypatch.delenv("MINI_MOE_HOME")):
         unset()
-        assert data.home() == Path.home() / ".mini_moe"
+        assert home() == Path.home() / ".mini_moe"
 
 
 def test_the_embedded_corpus_is_the_library_without_its_tests_or_what_was_installed():
-    corpus = data.read_corpus()
+    corpus = read_corpus()
     files = paths(corpus.train + corpus.heldout)
     assert 10e6 < corpus.train_bytes + corpus.heldout_bytes < 15e6
     assert {"os.py", "json/decoder.py", "unittest/case.py", "doctest.py"} <= set(files)
@@ -76,16 +78,16 @@ def test_the_embedded_corpus_is_the_library_without_its_tests_or_what_was_instal
 
 
 def test_the_embedded_split_is_the_published_one_about_five_percent_of_the_bytes():
-    corpus = data.read_corpus()
+    corpus = read_corpus()
     assert {"typing.py", "ast.py", "locale.py", "plistlib.py"} <= set(paths(corpus.heldout))
     assert 0.04 < corpus.heldout_bytes / (corpus.train_bytes + corpus.heldout_bytes) < 0.06
 
 
 def test_the_split_does_not_move_when_files_come_and_go(folder):
-    before = data.read_corpus(folder)
+    before = read_corpus(folder)
     (folder / "a_new_first.py").write_text(some_text("new"))
     (folder / "m0.py").unlink()
-    after = data.read_corpus(folder)
+    after = read_corpus(folder)
     changed = {"a_new_first.py", "m0.py"}
     assert before.heldout
     assert [f for f in before.heldout if f[0] not in changed] == [f for f in after.heldout if f[0] not in changed]
@@ -93,7 +95,7 @@ def test_the_split_does_not_move_when_files_come_and_go(folder):
 
 
 def test_every_file_of_a_folder_is_on_one_side_unchanged_and_in_order(folder):
-    corpus = data.read_corpus(str(folder))
+    corpus = read_corpus(str(folder))
     there = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.py")}
     assert {path: text.encode() for path, text in corpus.train + corpus.heldout} == there
     assert len(corpus.train) + len(corpus.heldout) == 60
@@ -105,7 +107,7 @@ def test_every_file_of_a_folder_is_on_one_side_unchanged_and_in_order(folder):
 def test_of_a_single_file_the_last_lines_are_held_out_and_this_is_said(tmp_path):
     text = some_text(1, lines=2000)
     (tmp_path / "one.txt").write_bytes(text.encode())
-    corpus = data.read_corpus(tmp_path / "one.txt")
+    corpus = read_corpus(tmp_path / "one.txt")
     (head,), (tail,) = corpus.train, corpus.heldout
     assert head[0] == tail[0] == "one.txt"
     assert head[1] + tail[1] == text
@@ -118,7 +120,7 @@ def test_a_folder_of_few_files_is_split_inside_its_text(tmp_path):
     texts = [some_text(i, lines=300) for i in range(3)]
     for i, text in enumerate(texts):
         (tmp_path / f"{'abc'[i]}.txt").write_bytes(text.encode())
-    corpus = data.read_corpus(tmp_path)
+    corpus = read_corpus(tmp_path)
     assert whole(corpus.train) + whole(corpus.heldout) == "".join(texts)
     assert paths(corpus.train) == ["a.txt", "b.txt", "c.txt"] and paths(corpus.heldout) == ["c.txt"]
     assert "last 5 %" in corpus.describe()
@@ -127,7 +129,7 @@ def test_a_folder_of_few_files_is_split_inside_its_text(tmp_path):
 @pytest.mark.parametrize("text", ["x" * 30_000, "\n" + "x" * 30_000, "x" * 30_000 + "\n"])
 def test_a_text_without_lines_is_cut_all_the_same(tmp_path, text):
     (tmp_path / "line.txt").write_text(text)
-    corpus = data.read_corpus(tmp_path / "line.txt")
+    corpus = read_corpus(tmp_path / "line.txt")
     assert whole(corpus.train) + whole(corpus.heldout) == text
     assert 0.04 < len(whole(corpus.heldout)) / len(text) < 0.06
 
@@ -139,7 +141,7 @@ def test_what_is_no_text_is_skipped_with_its_reason(folder):
     (folder / ".hidden").mkdir()
     (folder / ".hidden" / "inside.py").write_text(some_text("hidden"))
     (folder / ".env").write_text("SECRET=1\n")
-    corpus = data.read_corpus(folder)
+    corpus = read_corpus(folder)
     assert dict(corpus.skipped) == {
         "image.png": "binary",
         "empty.py": "empty",
@@ -157,10 +159,10 @@ def test_pipes_and_broken_or_circular_links_neither_block_nor_fail(folder):
     os.mkfifo(folder / "pipe")
     (folder / "broken").symlink_to(folder / "nowhere")
     (folder / "loop").symlink_to(folder)
-    corpus = data.read_corpus(folder)
+    corpus = read_corpus(folder)
     assert dict(corpus.skipped) == {"pipe": "unreadable", "broken": "unreadable"}
     with pytest.raises(ValueError, match=r"source must be a file or a folder, got .*pipe"):
-        data.read_corpus(folder / "pipe")
+        read_corpus(folder / "pipe")
 
 
 @posix
@@ -171,10 +173,10 @@ def test_what_may_not_be_read_is_skipped_inside_a_folder_and_refused_as_the_sour
     if os.access(locked[0], os.R_OK):
         pytest.skip("root reads everything")
     try:
-        assert dict(data.read_corpus(folder).skipped) == {"m0.py": "unreadable", "sub": "unreadable"}
+        assert dict(read_corpus(folder).skipped) == {"m0.py": "unreadable", "sub": "unreadable"}
         for path in locked:
             with pytest.raises(PermissionError, match=r"source must be readable, got .*Change its permissions"):
-                data.read_corpus(path)
+                read_corpus(path)
     finally:
         for path in locked:
             path.chmod(0o755)
@@ -183,7 +185,7 @@ def test_what_may_not_be_read_is_skipped_inside_a_folder_and_refused_as_the_sour
 def test_text_that_is_not_utf8_is_read_as_latin1_and_this_is_said(folder):
     raw = "# größe\n".encode("latin-1") * 10
     (folder / "old.py").write_bytes(raw)
-    corpus = data.read_corpus(folder)
+    corpus = read_corpus(folder)
     assert dict(corpus.train + corpus.heldout)["old.py"].encode("latin-1") == raw
     assert "Not UTF-8, read as latin-1: 'old.py'." in corpus.describe()
 
@@ -191,14 +193,14 @@ def test_text_that_is_not_utf8_is_read_as_latin1_and_this_is_said(folder):
 def test_line_ends_and_byte_order_marks_are_kept(folder):
     raw = "\ufeffa = 1\r\nb = 2\rc\n".encode()
     (folder / "windows.py").write_bytes(raw)
-    corpus = data.read_corpus(folder)
+    corpus = read_corpus(folder)
     assert dict(corpus.train + corpus.heldout)["windows.py"].encode() == raw
 
 
 def test_a_missing_path_is_named_with_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)  # what makes an import fail
     with pytest.raises(FileNotFoundError, match=r"source must be .*got '.*nowhere'.*pip install datasets"):
-        data.read_corpus(tmp_path / "nowhere")
+        read_corpus(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize(
@@ -213,7 +215,7 @@ def test_too_little_text_is_refused_with_what_was_found(tmp_path, files, said):
     for name, raw in files.items():
         (tmp_path / name).write_bytes(raw)
     with pytest.raises(ValueError, match=f"source must hold at least 20 kB of readable text, got .*{said}"):
-        data.read_corpus(tmp_path)
+        read_corpus(tmp_path)
 
 
 def test_a_name_that_is_no_path_is_looked_up_as_a_data_set(monkeypatch):
@@ -226,11 +228,11 @@ def test_a_name_that_is_no_path_is_looked_up_as_a_data_set(monkeypatch):
         return {"text": rows}
 
     monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=load_dataset))
-    corpus = data.read_corpus("owner/stories")
+    corpus = read_corpus("owner/stories")
     assert sorted(text for _, text in corpus.train + corpus.heldout) == sorted(rows[:60])
     assert corpus.heldout and corpus.name == "owner/stories"
     with pytest.raises(FileNotFoundError, match=r"got 'owner/other': .*not on the hub"):
-        data.read_corpus("owner/other")
+        read_corpus("owner/other")
 
 
 # --- tokenizer
@@ -299,7 +301,7 @@ def same(one, other):
 
 
 def test_the_tokens_stand_for_every_byte_each_file_opened_by_token_0(folder, loaded):
-    corpus = data.read_corpus(folder)
+    corpus = read_corpus(folder)
     for tokens, files in ((loaded.train, corpus.train), (loaded.heldout, corpus.heldout)):
         assert tokens.dtype == torch.int32 and tokens.ndim == 1
         assert loaded.tokenizer.decode(tokens.tolist()) == "".join("<|endoftext|>" + text for _, text in files)
@@ -310,7 +312,7 @@ def test_the_tokens_stand_for_every_byte_each_file_opened_by_token_0(folder, loa
 
 
 def test_the_tokenizer_has_not_seen_the_held_out_text(folder, loaded):
-    train = [text for _, text in data.read_corpus(folder).train]
+    train = [text for _, text in read_corpus(folder).train]
     assert loaded.tokenizer.to_str() == data.train_tokenizer(train, 300).to_str()
 
 
@@ -342,7 +344,7 @@ def flipped(raw):
     "damage", [lambda raw: raw[: len(raw) // 2], lambda raw: b"", lambda raw: b"\xff" * 99, flipped, None]
 )
 def test_a_damaged_cache_is_found_and_made_anew(folder, loaded, no_training, name, damage):
-    (kept,) = data.home().rglob(name)
+    (kept,) = home().rglob(name)
     good = kept.read_bytes()
     kept.unlink() if damage is None else kept.write_bytes(damage(good))
     assert same(data.load(folder, 300, progress=False), loaded)
@@ -367,7 +369,7 @@ def test_a_failed_write_leaves_nothing_behind(folder, monkeypatch):
     monkeypatch.setattr(os, "replace", full)
     with pytest.warns(UserWarning, match="disk full"):
         data.load(folder, 300, progress=False)
-    assert not [path for path in data.home().rglob("*") if path.is_file()]
+    assert not [path for path in home().rglob("*") if path.is_file()]
 
 
 def test_no_two_writers_share_an_unfinished_file(folder, monkeypatch):
@@ -393,7 +395,7 @@ def test_progress_is_shown_or_not_as_asked(folder, capsys):
     assert capsys.readouterr() == ("", "")
     data.load(folder, 301)
     err = capsys.readouterr().err
-    assert data.read_corpus(folder).describe() in err and "training the tokenizer" in err and "to tokens" in err
+    assert read_corpus(folder).describe() in err and "training the tokenizer" in err and "to tokens" in err
 
 
 def test_a_wrong_vocabulary_is_one_error_without_another_behind_it(folder):

@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from mini_moe import Transformer, config, data, run
-from mini_moe.checkpoint import DamagedRun, write_atomically
+from mini_moe.checkpoint import DamagedRun
 from mini_moe.cli import main
+from mini_moe.files import write_atomically
 from mini_moe.hf import load_pretrained
 from mini_moe.train import Diverged, TrainConfig, evaluate, make_optimizer, train
 

@@ -8,14 +8,11 @@ imports, then constants, then helpers, then the function.
 import ast
 import importlib
 import inspect
-import os
 import symtable
-import tempfile
-from pathlib import Path
 from textwrap import dedent
 from types import ModuleType
 
-from mini_moe.data import home
+from mini_moe.files import home, write_atomically
 
 
 def source_of(function):
@@ -42,7 +39,7 @@ def keep(function):
     _collect(function, function.__globals__, parts, seen=set())
     groups = ["".join(sorted(set(parts["import"]))), "".join(parts["constant"]), "\n\n".join(parts["definition"])]
     path = _folder() / f"{function.__name__}.py"
-    _write(path, "\n\n".join(group for group in groups if group))
+    write_atomically(path, "\n\n".join(group for group in groups if group).encode())
     return path
 
 
@@ -130,12 +127,3 @@ def _is_literal(value):
         return ast.literal_eval(repr(value)) == value
     except (ValueError, SyntaxError):
         return False
-
-
-def _write(path, text):
-    """All or nothing: a reader never meets half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    Path(temporary).replace(path)

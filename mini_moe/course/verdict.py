@@ -7,9 +7,8 @@ kept for the table of the last lesson. The headlines are told in the course's ow
 import json
 from dataclasses import dataclass
 
-from mini_moe.checkpoint import write_atomically
 from mini_moe.course.card import Blocks, Card, Footer, Says
-from mini_moe.data import home
+from mini_moe.files import home, write_atomically
 
 
 @dataclass(frozen=True)
@@ -88,5 +87,4 @@ def verdicts():
 
 
 def _file():
-    home().mkdir(parents=True, exist_ok=True)
     return home() / "verdicts.json"
