@@ -6,15 +6,17 @@ BIN := $(VENV)/bin
 .PHONY: lab test model lessons lint benchmarks clean
 .DEFAULT_GOAL := lab
 
-lab: $(VENV)/installed ## JupyterLab at lesson 00
-	$(BIN)/jupyter lab lessons/00_headlines.ipynb
+lab: $(VENV)/installed ## JupyterLab at lesson 00, in work/: your copy, which nothing overwrites
+	mkdir -p work
+	for lesson in lessons/*.ipynb; do test -e work/$${lesson##*/} || cp $$lesson work/; done
+	$(BIN)/jupyter lab work/00_headlines.ipynb
 
 test: $(VENV)/tested $(VENV)/chromium lint ## every test, then every notebook
 	$(BIN)/python -m pytest
-	$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 solutions lessons
+	MINI_MOE_HOME=$(CURDIR)/$(VENV)/home $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 solutions lessons
 
 model: $(VENV)/installed ## train the tiny model on Python's standard library, measure it, let it write
-	$(BIN)/mini-moe train --preset tiny
+	$(BIN)/mini-moe train --preset tiny --out runs/$(shell date +%Y-%m-%d-%H%M%S)
 
 lessons: $(VENV)/tested ## lessons/ anew from the masters in solutions/
 	$(BIN)/python -m mini_moe.course.release

@@ -33,6 +33,8 @@ def save_checkpoint(folder: Path, step: int, model: Transformer, optimizer: torc
     for name, parameter in model.named_parameters():
         for key, value in optimizer.state[parameter].items():
             tensors[f"optimizer/{name}/{key}"] = value
+    for cut_off in (folder / "checkpoints").glob(".*"):  # what a killed process was writing
+        cut_off.unlink()
     path = folder / "checkpoints" / f"{step:08d}.safetensors"
     write_atomically(path, safetensors.torch.save({name: t.contiguous() for name, t in tensors.items()}))
     for old in _checkpoints(folder)[KEPT:]:

@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return options.command(options)
     except KeyboardInterrupt:
-        print("mini-moe: stopped.", file=sys.stderr)
+        print("mini-moe: stopped. A run that has begun goes on with: mini-moe train --resume DIR", file=sys.stderr)
         return 130
     except (ValueError, OSError) as error:
         print(f"mini-moe: {error}", file=sys.stderr)
@@ -47,11 +47,12 @@ def _parser() -> argparse.ArgumentParser:
     long = command.add_mutually_exclusive_group()
     long.add_argument("--steps", type=int, help=f"optimizer steps (default: {STEPS}); with --resume, in all")
     long.add_argument("--seconds", type=float, help="train for about so long; measuring comes on top")
-    command.add_argument("--preset", choices=PRESETS, default="tiny", help="size of the model (default: tiny)")
+    command.add_argument("--preset", choices=PRESETS, help="size of the model (default: tiny)")
     command.add_argument("--data", metavar="PATH", help="file or folder of text (default: Python's standard library)")
-    command.add_argument("--learning-rate", type=float, help=f"default: {TrainConfig.learning_rate}")
+    rate = f"default: {TrainConfig.learning_rate}; may be changed with --resume"
+    command.add_argument("--learning-rate", type=float, help=rate)
     command.add_argument("--precision", choices=PRECISIONS, help="of matrix products (default: what is faster here)")
-    command.add_argument("--seed", type=int, default=0, help="of the first weights and the batches (default: 0)")
+    command.add_argument("--seed", type=int, help="of the first weights and the batches (default: 0)")
 
     command = commands.add_parser("generate", help="let a trained model go on with a text")
     command.set_defaults(command=_generate)
@@ -64,20 +65,19 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _train(options: argparse.Namespace) -> int:
+    names = ("steps", "learning_rate", "seed")
+    settings = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if options.resume:
-        if options.seconds is not None:
-            raise ValueError("--seconds must not be given with --resume: say how many --steps there are to be in all.")
-        report = run.resume(options.resume, options.steps)
+        for name in ("preset", "data", "seconds", "precision", "seed"):
+            if getattr(options, name) is not None:
+                raise ValueError(f"--{name} must not be given with --resume: the run keeps what it began with.")
+        report = run.resume(options.resume, **settings)
     else:
-        settings = {"steps": options.steps if options.steps is not None else STEPS[options.preset]}
-        if options.learning_rate is not None:
-            settings["learning_rate"] = options.learning_rate
-        train_config = TrainConfig(seed=options.seed, **settings)
-        folder = options.out or Path("runs") / options.preset
+        preset = options.preset or "tiny"
         report = run.start(
-            folder,
-            PRESETS[options.preset](),
-            train_config,
+            options.out or Path("runs") / preset,
+            PRESETS[preset](),
+            TrainConfig(**{"steps": STEPS[preset]} | settings),
             options.data,
             seconds=options.seconds,
             precision=options.precision,

@@ -74,9 +74,10 @@ def read_corpus(source: str | os.PathLike | None = None, *, progress: bool = Tru
     train = [file for file in files if not _is_held_out(file[0])]
     heldout = [file for file in files if _is_held_out(file[0])]
     notes = []
-    if not train or not heldout:
+    share = _utf8_bytes(heldout) / max(1, _utf8_bytes(files))
+    if not 0.01 <= share <= 0.2:
         train, heldout = _split_text(files)
-        notes.append("Too few files to hold some out: the last 5 % of the text are held out instead.")
+        notes.append("Too few files, or too unequal, to hold some out: the last 5 % of the text are held out instead.")
     if latin1:
         notes.append(
             f"Not UTF-8, read as latin-1: {', '.join(map(repr, latin1[:5]))}{' ...' if len(latin1) > 5 else ''}."

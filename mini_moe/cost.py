@@ -1,6 +1,6 @@
-"""What a model costs, from its configuration alone: parameters, memory, operations, hours, dollars.
+"""What a model costs: parameters, memory and operations from its configuration alone; hours and dollars from these.
 
-Every figure that the headlines quote follows from a few products. None of these functions builds a model.
+All are a few products. None of these functions builds a model.
 
 Source: DeepSeek-V3, arXiv 2412.19437, table 1 and section 4.2; DeepSeek-V2, arXiv 2405.04434, section 2.1.
 """

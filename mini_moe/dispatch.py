@@ -8,8 +8,8 @@ expert's rows stand together, and multiplies all groups by one call.
 
 Source: MegaBlocks, arXiv 2211.15841, section 3 (the product over groups of unequal size, no token dropped).
 
-Letters: N tokens, D model width, E experts, K experts per token, I inner width of an expert, P pairs (N * K),
-J rows (the pairs sorted by expert, and some padding).
+Letters: N tokens, D model width, E experts, K experts per token, I inner width of an expert,
+J rows (the (token, expert) pairs sorted by expert, and some padding).
 """
 
 from collections.abc import Callable
@@ -45,6 +45,11 @@ def loop(x_ND: Tensor, weights_NK: Tensor, experts_NK: Tensor, gate_up: Tensor, 
 
 def grouped(x_ND: Tensor, weights_NK: Tensor, experts_NK: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:
     """All experts at once: sort the pairs by expert, two grouped products, sort back. Arguments as in ``loop``."""
+    if x_ND.shape[1] % 8 or down.shape[2] % 8:
+        raise ValueError(
+            "hidden_size and moe_intermediate_size must be multiples of 8 for the grouped product, got "
+            f"{x_ND.shape[1]} and {down.shape[2]}. Change them, or take the dispatch `loop`."
+        )
     pair_J, row_NK, ends_E = sort_by_expert(experts_NK, len(down))
     token_J = pair_J // experts_NK.shape[1]
     weights_J = weights_NK.new_zeros(len(pair_J)).scatter(0, row_NK.flatten(), weights_NK.flatten())
@@ -64,23 +69,23 @@ def sort_by_expert(experts_NK: Tensor, n_experts: int, multiple: int = 64) -> tu
         row_NK: where each pair went.
         ends_E: int32, where each expert's rows end.
     """
-    expert_P, order_P = experts_NK.flatten().sort(stable=True)
-    count_E = expert_P.bincount(minlength=n_experts)
+    expert, order = experts_NK.flatten().sort(stable=True)
+    count_E = expert.bincount(minlength=n_experts)
     room_E = (count_E + multiple - 1) // multiple * multiple
     ends_E = room_E.cumsum(0)
     shift_E = (ends_E - room_E) - (count_E.cumsum(0) - count_E)
-    row_P = torch.arange(len(order_P), device=order_P.device) + shift_E[expert_P]
-    pair_J = order_P.new_zeros(int(ends_E[-1])).scatter(0, row_P, order_P)
-    row_NK = torch.empty_like(order_P).scatter(0, order_P, row_P).view_as(experts_NK)
+    row = torch.arange(len(order), device=order.device) + shift_E[expert]
+    pair_J = order.new_zeros(int(ends_E[-1])).scatter(0, row, order)
+    row_NK = torch.empty_like(order).scatter(0, order, row).view_as(experts_NK)
     return pair_J, row_NK, ends_E.to(torch.int32)
 
 
-def grouped_linear(x_PD: Tensor, weight: Tensor, ends_E: Tensor) -> Tensor:
+def grouped_linear(x_JD: Tensor, weight: Tensor, ends_E: Tensor) -> Tensor:
     """Rows ends[e - 1] to ends[e] of x times the transposed matrix e of ``weight``, (E, out, in)."""
-    if torch.is_autocast_enabled(x_PD.device.type):
-        dtype = torch.get_autocast_dtype(x_PD.device.type)
-        x_PD, weight = x_PD.to(dtype), weight.to(dtype)
-    return F.grouped_mm(x_PD, weight.transpose(1, 2), offs=ends_E)
+    if torch.is_autocast_enabled(x_JD.device.type):
+        dtype = torch.get_autocast_dtype(x_JD.device.type)
+        x_JD, weight = x_JD.to(dtype), weight.to(dtype)
+    return F.grouped_mm(x_JD, weight.transpose(1, 2), offs=ends_E)
 
 
 class Spread(torch.autograd.Function):

@@ -15,7 +15,8 @@ BLOCK = 64  # queries at a time: half of all pairs lie in the future, small bloc
 
 def apply_rotary_as_complex(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """``layers.apply_rotary``: to turn the pair (a, b) by an angle is to multiply a + ib by cos + i sin."""
-    pairs = torch.view_as_complex(x.to(cos.dtype).unflatten(-1, (-1, 2)).contiguous())
+    wide = x.to(torch.promote_types(x.dtype, cos.dtype))
+    pairs = torch.view_as_complex(wide.unflatten(-1, (-1, 2)).contiguous())
     return torch.view_as_real(pairs * torch.complex(cos, sin)).flatten(-2).to(x.dtype)
 
 

@@ -12,14 +12,19 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from mini_moe.config import ModelConfig
+from mini_moe.files import write_atomically
 from mini_moe.model import Transformer
 
 _FIXED = {"model_type": "deepseek_v3", "hidden_act": "silu", "rope_interleave": True, "tie_word_embeddings": False,
           "attention_bias": False}  # fmt: skip
+
+
+# The published file has these too; transformers' configuration does not, and always means these values.
+_UNWRITTEN = {"scoring_func": "sigmoid", "topk_method": "noaux_tc", "moe_layer_freq": 1}
 
 
 def config_to_hf(config: ModelConfig) -> dict:
@@ -43,13 +48,13 @@ def config_from_hf(fields: dict) -> ModelConfig:
     Raises:
         ValueError: a field is missing, or asks for something this library does not have (a stretched context, say).
     """
-    for name, value in _FIXED.items():
+    for name, value in (_FIXED | _UNWRITTEN).items():
         if fields.get(name, value) != value:
             raise ValueError(f"{name} must be {value!r}, got {fields[name]!r}.")
     rope = fields.get("rope_parameters") or {"rope_theta": fields.get("rope_theta", 10000.0)}
     if fields.get("rope_scaling") or rope.get("rope_type", "default") != "default":
         raise ValueError(f"rope_type must be 'default', got {fields.get('rope_scaling') or rope}.")
-    fields = {**fields, "rope_theta": rope["rope_theta"]}
+    fields = {**fields, "rope_theta": rope.get("rope_theta", 10000.0)}
     needed = dataclasses.fields(ModelConfig)
     missing = [f.name for f in needed if f.name not in fields and f.default is dataclasses.MISSING]
     if missing:
@@ -108,9 +113,8 @@ def state_from_hf(published: dict[str, Tensor], expected: dict[str, Tensor]) -> 
 def save_pretrained(model: Transformer, path: str | Path) -> None:
     """Write ``config.json`` and ``model.safetensors`` into the folder ``path``, made if need be."""
     path = Path(path)
-    path.mkdir(parents=True, exist_ok=True)
-    (path / "config.json").write_text(json.dumps(config_to_hf(model.config), indent=2) + "\n")
-    save_file(state_to_hf(model.state_dict()), path / "model.safetensors", metadata={"format": "pt"})
+    write_atomically(path / "config.json", (json.dumps(config_to_hf(model.config), indent=2) + "\n").encode())
+    write_atomically(path / "model.safetensors", save(state_to_hf(model.state_dict()), metadata={"format": "pt"}))
 
 
 def load_pretrained(path: str | Path) -> Transformer:

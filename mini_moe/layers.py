@@ -34,7 +34,7 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float = 1e-6) -> Tensor:
     """
     wide = x if x.dtype == torch.float64 else x.float()
     normed = wide * torch.rsqrt(wide.square().mean(dim=-1, keepdim=True) + eps)
-    return weight * normed.to(x.dtype)
+    return (weight * normed).to(x.dtype)
 
 
 def rotary_angles(positions: Tensor, features: int, theta: float) -> tuple[Tensor, Tensor]:

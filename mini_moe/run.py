@@ -30,7 +30,7 @@ from mini_moe.files import write_atomically
 from mini_moe.generate import stream
 from mini_moe.hf import save_pretrained
 from mini_moe.model import Transformer
-from mini_moe.train import PRECISIONS, TrainConfig, evaluate, make_optimizer, train
+from mini_moe.train import PRECISIONS, Diverged, TrainConfig, evaluate, make_optimizer, train
 
 TRIAL_STEPS = 7  # in each precision, before a run
 SECONDS_BETWEEN_CHECKPOINTS = 20.0
@@ -67,6 +67,8 @@ def start(
     """
     if (folder / "run.json").exists():
         raise ValueError(f"out must be a new folder, got {folder}, which holds a run. Go on with it: --resume {folder}")
+    if found := [path.name for path in folder.glob("*") if not path.name.startswith(".")]:
+        raise ValueError(f"out must be a new or an empty folder, got {folder}, which holds {found[0]}.")
     if seconds is not None and not seconds > 0:
         raise ValueError(f"seconds must be above 0, got {seconds}.")
     dataset = data.load(source, model_config.vocab_size)
@@ -95,10 +97,12 @@ def _seconds_of_a_step(model_config: ModelConfig, train_config: TrainConfig, tok
     return trial.batch_size * trial.context / statistics.median(step.tokens_per_second for step in list(bar)[2:])
 
 
-def resume(folder: Path, steps: int | None = None) -> Report:
-    """Go on with the run in ``folder``: with the steps that are left, or up to ``steps`` in all.
+def resume(folder: Path, **changes) -> Report:
+    """Go on with the run in ``folder``, with what is left of its steps.
 
-    Without ``steps`` the run ends bit for bit where it would have ended uninterrupted, on the same machine.
+    Args:
+        changes: fields of ``TrainConfig`` to change, such as more ``steps`` in all or a lower ``learning_rate``.
+            Without any the run ends bit for bit where it would have ended uninterrupted, on the same machine.
 
     Raises:
         DamagedRun: there is no run, or no whole checkpoint.
@@ -118,10 +122,12 @@ def resume(folder: Path, steps: int | None = None) -> Report:
     done, damaged = load_checkpoint(folder, model, optimizer)
     for path in damaged:
         print(f"{path} is damaged; going on from step {done} instead.", file=sys.stderr)
-    if steps is not None:
-        if steps <= done:
-            raise ValueError(f"steps must be more than the {done} that are done, got {steps}.")
-        train_config = dataclasses.replace(train_config, steps=steps)
+    for path in damaged:
+        path.unlink()
+    if changes:
+        train_config = dataclasses.replace(train_config, **changes)
+        if train_config.steps < done:
+            raise ValueError(f"steps must be at least the {done} that are done, got {train_config.steps}.")
         _write_json(folder / "run.json", record | {"train": dataclasses.asdict(train_config)})
     return _go_on(folder, model, optimizer, dataset, train_config, done)
 
@@ -141,12 +147,12 @@ def _go_on(folder, model, optimizer, dataset, config, done) -> Report:
             bar.set_postfix_str(f"loss {step.loss:.3f}, {step.tokens_per_second:,.0f} tokens/s", refresh=False)
             bar.update()
             if interrupted or time.monotonic() - saved_at > SECONDS_BETWEEN_CHECKPOINTS:
-                save_checkpoint(folder, done, model, optimizer)
+                _keep(folder, done, model, optimizer)
                 saved_at, saved = time.monotonic(), done
             if interrupted:
                 break
     if saved < done:
-        save_checkpoint(folder, done, model, optimizer)
+        _keep(folder, done, model, optimizer)
     save_pretrained(model, folder)
     write_atomically(folder / "tokenizer.json", dataset.tokenizer.to_str(pretty=True).encode())
     if done < config.steps:
@@ -156,6 +162,14 @@ def _go_on(folder, model, optimizer, dataset, config, done) -> Report:
     result = {"bits_per_byte": bits, **rivals, "heldout_bytes": dataset.heldout_bytes, "steps": done}
     _write_json(folder / "result.json", result)
     return Report(folder, done, config.steps, bits)
+
+
+def _keep(folder, done, model, optimizer) -> None:
+    """Save a checkpoint, but never one that is no good: the ones before are worth more."""
+    for name, parameter in model.named_parameters():
+        if not parameter.isfinite().all():
+            raise Diverged(f"{name} is no longer finite after step {done}. Try a lower learning rate.")
+    save_checkpoint(folder, done, model, optimizer)
 
 
 @contextmanager
@@ -199,7 +213,7 @@ def _provenance(model_config, train_config, source, dataset) -> dict:
     return {
         "model": dataclasses.asdict(model_config),
         "train": dataclasses.asdict(train_config),
-        "source": None if source is None else str(Path(source).resolve()),
+        "source": _where(source),
         "text": {"name": dataset.name, "fingerprint": _fingerprint(dataset)},
         "command": sys.argv,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -207,6 +221,12 @@ def _provenance(model_config, train_config, source, dataset) -> dict:
         "torch": torch.__version__,
         "machine": f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads",
     }
+
+
+def _where(source: str | None) -> str | None:
+    """A source that means the same from any folder; the name of a data set stays as it is."""
+    path = None if source is None else Path(source).expanduser()
+    return str(path.resolve()) if path and path.exists() else source
 
 
 def _fingerprint(dataset: data.Dataset) -> str:

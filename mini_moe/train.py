@@ -1,7 +1,7 @@
 """Training: one loss, one optimizer step after the other, and the measure that counts.
 
     loss = cross-entropy of the next token + sum over layers of the sequence-wise balance loss
-    learning rate: rises over ``warmup_steps``, then falls in a straight line to 0 at the last step
+    learning rate: rises over ``warmup_steps``, then falls in a straight line; one step after the last it would be 0
     after each step: the routing bias moves by gamma towards balance
 
 A step is a pure function of the weights, the optimizer's memory, the step's number and the configuration: batches are
@@ -61,7 +61,7 @@ class TrainConfig:
     grad_clip: float = 1.0  # largest norm of the whole gradient, > 0
     balance_alpha: float = 1e-4  # weight of the balance loss, 0..
     bias_gamma: float = 1e-2  # step of the routing bias, 0..
-    precision: str = "float32"  # of the matrix products, or "bfloat16"; weights and sums are always float32
+    precision: str = "float32"  # of the matrix products, or "bfloat16"; weights, norms and the loss are always float32
     seed: int = 0  # of the first weights and of the batches
 
     def __post_init__(self):

@@ -1,6 +1,10 @@
 """Every test has a home folder of its own, so that none sees or changes the learner's."""
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("torch", deadline=None, max_examples=40)  # the first call of a torch function takes its time
+settings.load_profile("torch")
 
 
 @pytest.fixture(autouse=True)

@@ -466,8 +466,25 @@ def test_an_explorer_without_a_kernel_holds_all_states_and_says_so(monkeypatch):
     assert "http" not in page
 
 
-def test_an_explorer_shows_what_went_wrong_in_the_pictures_place():
-    assert "ZeroDivisionError: division by zero" in Explore(lambda n: 1 / n, n=[0]).draw(n=0)
+def test_an_explorer_that_cannot_draw_its_first_state_raises(monkeypatch):
+    with pytest.raises(ZeroDivisionError):
+        Explore(lambda n: 1 / n, n=[0]).live()
+    with pytest.raises(ZeroDivisionError):
+        Explore(lambda n: f"{1 / n}", n=[1, 0]).static()
+
+
+def test_an_explorer_shows_what_went_wrong_behind_the_slider():
+    widget = Explore(lambda n: f"{1 / n}", n=[2, 0]).live()
+    slider, view = widget.children
+    assert (slider.value, view.value) == (2, "0.5")
+    slider.value = 0
+    assert "ZeroDivisionError: division by zero" in view.value
+
+
+def test_the_numbers_of_a_slider_stand_in_order_and_it_begins_at_the_first_given():
+    slider, _ = Explore(lambda n: str(n), n=[2, 3, 1]).live().children
+    assert [value for _, value in slider.options] == [1, 2, 3]
+    assert slider.value == 2
 
 
 def test_an_explorer_uses_a_description_that_its_function_brings():

@@ -2,15 +2,13 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mini_moe import fused
 from mini_moe.fused import CausalAttentionFunction, RMSNormFunction, apply_rotary_as_complex
 from mini_moe.layers import apply_rotary, causal_attention, rms_norm, rotary_angles
 
-settings.register_profile("torch", deadline=None, max_examples=40)
-settings.load_profile("torch")
 small = st.integers(1, 5)
 
 

@@ -2,14 +2,12 @@
 
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mini_moe.layers import apply_rotary, causal_attention, rms_norm, rotary_angles, swiglu
 
 small = st.integers(1, 6)
-settings.register_profile("torch", deadline=None, max_examples=30)
-settings.load_profile("torch")
 
 
 def random(*shape, seed=0, dtype=torch.float64):

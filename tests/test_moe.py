@@ -2,16 +2,13 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from transformers.models.deepseek_v3.modeling_deepseek_v3 import DeepseekV3TopkRouter
 
 from mini_moe.config import tiny
 from mini_moe.dispatch import grouped, loop
 from mini_moe.moe import expert_load, route, sequence_balance_loss, update_bias
-
-settings.register_profile("torch", deadline=None, max_examples=40)
-settings.load_profile("torch")
 
 
 @st.composite

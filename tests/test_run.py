@@ -2,17 +2,15 @@
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
 
-from mini_moe import Transformer, config, data, run
+from mini_moe import Transformer, cli, config, data, run
 from mini_moe.checkpoint import DamagedRun
 from mini_moe.cli import main
 from mini_moe.files import write_atomically
@@ -80,15 +78,20 @@ def stop_after(monkeypatch, step: int, how) -> None:
     monkeypatch.setattr(run, "_write", write_then_stop)
 
 
-def test_ctrl_c_saves_and_resuming_ends_bit_for_bit(tmp_path, corpus, uninterrupted, monkeypatch, capsys):
-    folder = tmp_path / "stopped"
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_ctrl_c_saves_and_resuming_ends_bit_for_bit(tmp_path, corpus, monkeypatch, capsys, precision):
+    monkeypatch.setitem(cli.PRESETS, "tiny", lambda: NANO)
+    arguments = ["train", "--steps", "7", "--data", corpus, "--precision", precision, "--out"]
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    assert main([*arguments, str(whole)]) == 0
     with monkeypatch.context() as patch:
-        stop_after(patch, 5, lambda: signal.raise_signal(signal.SIGINT))
-        report = run.start(folder, NANO, SETTINGS, corpus, precision="float32")
-    assert (report.step, report.bits_per_byte) == (5, None)
-    assert main(["train", "--resume", str(folder)]) == 0
-    assert losses_of(folder) == losses_of(uninterrupted)
-    assert weights_of(folder) == weights_of(uninterrupted)
+        stop_after(patch, 3, lambda: signal.raise_signal(signal.SIGINT))
+        assert main([*arguments, str(stopped)]) == 130
+    assert "Stopped after step 3 of 7" in capsys.readouterr().out
+    assert len(losses_of(stopped)) == 3
+    assert main(["train", "--resume", str(stopped)]) == 0
+    assert losses_of(stopped) == losses_of(whole)
+    assert weights_of(stopped) == weights_of(whole)
 
 
 def test_a_truncated_newest_checkpoint_is_passed_over(
@@ -114,38 +117,48 @@ def test_a_run_with_only_damaged_checkpoints_is_named(tmp_path, corpus, uninterr
         run.resume(uninterrupted)
 
 
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from mini_moe import run
+import test_run
+
+run.SECONDS_BETWEEN_CHECKPOINTS = -1.0
+folder, corpus, moment = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+fsync, calls = os.fsync, 0
+
+def kill_at_the_moment(file):
+    global calls
+    calls += 1
+    if calls == moment:
+        os.kill(os.getpid(), signal.SIGKILL)
+    fsync(file)
+
+os.fsync = kill_at_the_moment
+if (folder / "run.json").exists():
+    run.resume(folder)
+else:
+    run.start(folder, test_run.NANO, test_run.SETTINGS, corpus, precision="float32")
+"""
+
+
 @pytest.mark.slow
-def test_kill_9_at_any_moment_loses_nothing(tmp_path, corpus, uninterrupted):
-    """The process is killed again and again, at random moments, until a run gets through."""
-    folder, moments = tmp_path / "killed", random.Random(4)
-    script = (
-        "import sys; from pathlib import Path; from mini_moe import run; import test_run\n"
-        "run.SECONDS_BETWEEN_CHECKPOINTS = -1.0\n"
-        "folder = Path(sys.argv[1])\n"
-        "if (folder / 'run.json').exists(): run.resume(folder)\n"
-        "else: run.start(folder, test_run.NANO, test_run.SETTINGS, sys.argv[2], precision='float32')\n"
-    )
+def test_kill_9_in_the_middle_of_writing_any_file_loses_nothing(tmp_path, corpus, uninterrupted):
+    """Each process is killed while it writes its nth file: the run's record, a log, checkpoints, the model."""
+    folder = tmp_path / "killed"
     environment = os.environ | {
         "PYTHONPATH": str(Path(__file__).parent),
         "OMP_NUM_THREADS": str(torch.get_num_threads()),
     }
-    kills = 0
-    while not (folder / "result.json").exists():
-        process = subprocess.Popen(
-            [sys.executable, "-c", script, str(folder), corpus], env=environment, stderr=subprocess.PIPE
-        )
-        while process.poll() is None and not (folder / "checkpoints").exists():
-            time.sleep(0.01)
-        if kills < 4:
-            time.sleep(moments.uniform(0.0, 0.15) if kills == 0 else moments.uniform(2.0, 4.0))
-            process.kill()
-            kills += process.wait() == -signal.SIGKILL
-        else:
-            assert process.wait() == 0, process.stderr.read().decode()
-        process.stderr.close()
-    assert kills >= 1
+    for moment in (2, 5, 6, 2, 1, 4, 5):
+        command = [sys.executable, "-c", KILLED, str(folder), corpus, str(moment)]
+        process = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert process.returncode == -signal.SIGKILL, process.stderr
+    assert not (folder / "result.json").exists()
+    run.resume(folder)
     assert losses_of(folder) == losses_of(uninterrupted)
     assert weights_of(folder) == weights_of(uninterrupted)
+    assert not list((folder / "checkpoints").glob(".*"))
 
 
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(
@@ -166,10 +179,12 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(
         return optimizer
 
     monkeypatch.setattr(run, "make_optimizer", poisoned)
-    with pytest.raises(Diverged, match="The loss became nan at step 5"):
+    with pytest.raises(Diverged, match=r"lm_head\.weight is no longer finite after step 4"):
         run.start(tmp_path / "nan", NANO, SETTINGS, corpus, precision="float32")
-    assert len(losses_of(tmp_path / "nan")) == 4
-    assert (tmp_path / "nan" / "checkpoints" / "00000003.safetensors").exists()
+    monkeypatch.setattr(run, "make_optimizer", evil)
+    report = run.resume(tmp_path / "nan", learning_rate=1e-3)
+    assert report.step == SETTINGS.steps
+    assert all(loss == loss for loss in losses_of(tmp_path / "nan"))
 
 
 def test_a_step_that_diverges_is_not_taken(corpus):
@@ -205,7 +220,7 @@ def test_bits_per_byte_of_a_model_that_knows_nothing(corpus):
 
 
 def test_the_command_trains_for_seconds_writes_and_resumes_further(tmp_path, corpus, monkeypatch, capsys):
-    monkeypatch.setitem(__import__("mini_moe.cli").cli.PRESETS, "tiny", lambda: NANO)
+    monkeypatch.setitem(cli.PRESETS, "tiny", lambda: NANO)
     out = str(tmp_path / "run")
     assert main(["train", "--seconds", "2", "--data", corpus, "--out", out]) == 0
     told = capsys.readouterr().out
@@ -247,6 +262,8 @@ def test_what_the_caller_did_wrong_is_one_line(arguments, says, capsys, tmp_path
 def test_a_folder_with_a_run_is_not_overwritten(uninterrupted, corpus):
     with pytest.raises(ValueError, match="holds a run"):
         run.start(uninterrupted, NANO, SETTINGS, corpus, precision="float32")
+    with pytest.raises(ValueError, match="must be a new or an empty folder"):
+        run.start(Path(corpus), NANO, SETTINGS, corpus, precision="float32")
 
 
 def test_a_changed_text_is_refused_on_resuming(uninterrupted, corpus):

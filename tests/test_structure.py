@@ -23,7 +23,7 @@ MASTERS = sorted((ROOT / "solutions").glob("*.ipynb"))
 def imports_of(path: Path) -> set[str]:
     """Modules that a file imports when it is imported itself."""
     names = set()
-    for node in ast.parse(path.read_text()).body:
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -54,7 +54,7 @@ def test_imports_point_one_way(path):
 
 
 def test_the_library_stays_small():
-    lines = {path: path.read_text().count("\n") for path in PACKAGE.rglob("*.py")}
+    lines = {path: path.read_text(encoding="utf-8").count("\n") for path in PACKAGE.rglob("*.py")}
     assert sum(count for path, count in lines.items() if place_of(path) != "course") < 3000
 
 
@@ -64,7 +64,7 @@ def functions_of(source: str) -> dict[str, str]:
 
 
 def code_of(notebook: Path) -> str:
-    cells = json.loads(notebook.read_text())["cells"]
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
 
 
@@ -72,7 +72,7 @@ def code_of(notebook: Path) -> str:
 def test_a_master_defines_a_library_function_as_the_library_does(master):
     library = {}
     for path in PACKAGE.glob("*.py"):
-        library |= functions_of(path.read_text())
+        library |= functions_of(path.read_text(encoding="utf-8"))
     taught = functions_of(code_of(master))
     assert {name for name in taught if name in library}, "a lesson teaches functions of the library"
     for name in taught.keys() & library.keys():
@@ -81,14 +81,14 @@ def test_a_master_defines_a_library_function_as_the_library_does(master):
 
 @pytest.mark.parametrize("master", MASTERS, ids=lambda path: path.stem)
 def test_a_lesson_is_what_its_master_gives(master):
-    assert (ROOT / "lessons" / master.name).read_text() == lesson_of(master), "run: make lessons"
+    assert (ROOT / "lessons" / master.name).read_text(encoding="utf-8") == lesson_of(master), "run: make lessons"
 
 
 def test_no_lesson_is_an_orphan_and_none_leaks_a_solution():
     lessons = sorted((ROOT / "lessons").glob("*.ipynb"))
     assert [lesson.name for lesson in lessons] == [master.name for master in MASTERS]
     for lesson in lessons:
-        text = lesson.read_text()
+        text = lesson.read_text(encoding="utf-8")
         assert "SOLUTION" not in text
         assert text.count("raise NotImplementedError()") == text.count("YOUR CODE HERE") > 0
         assert not any(cell.get("outputs") for cell in json.loads(text)["cells"])
@@ -96,10 +96,10 @@ def test_no_lesson_is_an_orphan_and_none_leaks_a_solution():
 
 @pytest.mark.parametrize("master", MASTERS, ids=lambda path: path.stem)
 def test_a_lesson_has_every_part_in_order(master):
-    cells = json.loads(master.read_text())["cells"]
+    cells = json.loads(master.read_text(encoding="utf-8"))["cells"]
     prose = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
     parts = re.findall(r"^## (Predict|Build|Explore|Measure|Verdict|Go further)", prose, flags=re.MULTILINE)
     assert parts == ["Predict", "Build", "Explore", "Measure", "Verdict", "Go further"]
     assert 3 <= code_of(master).count("BEGIN SOLUTION") <= 5
     assert prose.startswith("# ") and "**You build**" in prose and "under test" in prose
-    assert "raises-exception" not in master.read_text()
+    assert "raises-exception" not in master.read_text(encoding="utf-8")

@@ -22,12 +22,13 @@ CLAIMS = {"held": ("✓", "holds"), "failed": ("✗", "does not hold"), "untried
 
 
 def inline(text):
-    """A sentence as HTML: escaped, with `backticks` as code.
+    """A sentence as HTML: escaped, with `backticks` as code and *stars* as emphasis.
 
     >>> inline("is `a < b` so?")
     'is <code>a &lt; b</code> so?'
     """
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
+    text = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
+    return re.sub(r"(?<!\S)\*(\w+)\*", r"<em>\1</em>", text)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ class ExerciseFailed(AssertionError):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Outcome:
     """How a function did in an exercise; all from ``says`` on is None where there is nothing to tell."""
 
     exercise: Exercise
@@ -44,7 +44,7 @@ def seed_of(function):
 
 
 def examine(exercise, function):
-    """The `Verdict` on a function: its form first, then every property in order, on cases drawn for its source."""
+    """The `Outcome` on a function: its form first, then every property in order, on cases drawn for its source."""
     cases = list(exercise.cases(torch.Generator().manual_seed(seed_of(function))))
     tests = [(None, well_formed(exercise.reference))] + [(p.claim, p.test) for p in exercise.properties]
     held = ()
@@ -52,21 +52,21 @@ def examine(exercise, function):
         for case in cases:
             wrong = fault(test, function, case)
             if wrong:
-                return _failing(exercise, function, cases, Verdict(exercise, "wrong", held, claim, case=case), wrong)
+                return _failing(exercise, function, cases, Outcome(exercise, "wrong", held, claim, case=case), wrong)
         held += (claim,) if claim else ()
-    return Verdict(exercise, "passed", held)
+    return Outcome(exercise, "passed", held)
 
 
-def _failing(exercise, function, cases, verdict, wrong):
-    """Complete a verdict by what is known of the fault: a declared mistake leads, then what the test said."""
+def _failing(exercise, function, cases, outcome, wrong):
+    """Complete a outcome by what is known of the fault: a declared mistake leads, then what the test said."""
     if wrong.mistake == "not written yet":
-        return replace(verdict, status="open", mistake=wrong.mistake, says=wrong.message, case=None)
+        return replace(outcome, status="open", mistake=wrong.mistake, says=wrong.message, case=None)
     known = recognise(exercise, function, cases) if wrong.mistake != "takes too long" else None
     got, expected = wrong.got, wrong.expected
     if wrong.mistake is None and got is None and expected is None:
-        got, expected = observe(function, verdict.case).outputs, observe(exercise.reference, verdict.case).outputs
+        got, expected = observe(function, outcome.case).outputs, observe(exercise.reference, outcome.case).outputs
     return replace(
-        verdict,
+        outcome,
         mistake=known.name if known else wrong.mistake,
         says=known.says if known else wrong.message,
         got=got,
@@ -74,29 +74,29 @@ def _failing(exercise, function, cases, verdict, wrong):
     )
 
 
-def card_of(verdict, footer):
-    """The card that tells a verdict, ending with the sentence ``footer``."""
-    exercise = verdict.exercise
+def card_of(outcome, footer):
+    """The card that tells a outcome, ending with the sentence ``footer``."""
+    exercise = outcome.exercise
     parts = []
-    if verdict.status == "open":
+    if outcome.status == "open":
         dots = "●" * exercise.difficulty + "○" * (3 - exercise.difficulty)
         minutes = "1 minute" if exercise.minutes == 1 else f"{exercise.minutes} minutes"
         parts.append(Says(f"About {minutes}, difficulty {dots} ({exercise.difficulty} of 3)."))
-    elif verdict.says:
-        parts.append(Says(verdict.says))
+    elif outcome.says:
+        parts.append(Says(outcome.says))
     claims = [property.claim for property in exercise.properties]
-    outcomes = dict.fromkeys(claims, "untried") | dict.fromkeys(verdict.held, "held")
-    if verdict.failed:
-        outcomes[verdict.failed] = "failed"
+    outcomes = dict.fromkeys(claims, "untried") | dict.fromkeys(outcome.held, "held")
+    if outcome.failed:
+        outcomes[outcome.failed] = "failed"
     parts.append(Claims(tuple(outcomes.items())))
-    if verdict.case is not None:
-        labelled = ((argument_label(exercise.reference, f"[{i}]"), show(value)) for i, value in enumerate(verdict.case))
+    if outcome.case is not None:
+        labelled = ((argument_label(exercise.reference, f"[{i}]"), show(value)) for i, value in enumerate(outcome.case))
         inputs = "\n".join(f"{label}: {value}".replace("\n", "\n  ") for label, value in labelled)
         parts.append(Blocks((("The smallest input that shows it", inputs),)))
-    if verdict.got is not None or verdict.expected is not None:
-        got, expected = show_pair(verdict.got, verdict.expected)
+    if outcome.got is not None or outcome.expected is not None:
+        got, expected = show_pair(outcome.got, outcome.expected)
         parts.append(Blocks((("Yours", got), ("Expected", expected))))
-    return Card(f"`{exercise.name}`", verdict.status, (*parts, Footer(footer)))
+    return Card(f"`{exercise.name}`", outcome.status, (*parts, Footer(footer)))
 
 
 def check(function):
@@ -116,13 +116,13 @@ def check(function):
         says = Says(f"This is the library's `{name}`, not yours.")
         card = Card(f"`{name}`", "note", (says, Footer("Run the cell that defines yours, then this one again.")))
     else:
-        verdict = examine(exercise, function)
-        passed = verdict.status == "passed"
+        outcome = examine(exercise, function)
+        passed = outcome.status == "passed"
         if not passed:
             footer = f'Stuck? `hint("{name}")` helps. Until then the lesson goes on with the library\'s `{name}`.'
         else:
             footer = f"The lesson goes on with your `{name}`." + ("" if grading else _kept(function))
-        card = card_of(verdict, footer)
+        card = card_of(outcome, footer)
     if grading and not passed:
         raise ExerciseFailed(str(card))
     display(card)
@@ -133,7 +133,7 @@ def _kept(function):
     """Keep it in the portfolio, and say so; or say why not, for that must stop nobody."""
     try:
         portfolio.keep(function)
-    except (ValueError, OSError) as error:
+    except Exception as error:  # whatever it is, the lesson goes on
         return f" It could not be kept in your portfolio: {error}"
     return " It is kept in your portfolio, for the whole model at the end."
 

@@ -44,7 +44,8 @@ class Explore:
     Args:
         fn: what draws one state. The picture is described, to who cannot see it, by ``fn.describe(**state)`` where
             fn has that attribute, else by the first line of its docstring.
-        grid: name of each of fn's parameters -> the values of its slider, numbers or strings, the first to begin with.
+        grid: name of each of fn's parameters -> the values of its slider, numbers or strings. The slider begins at the
+            first; numbers then stand in order of size.
 
     Raises:
         ValueError: a name is no parameter of fn, or one is missing, or a slider has no values.
@@ -60,7 +61,8 @@ class Explore:
             inspect.signature(fn).bind(**grid)
         except TypeError as error:
             raise ValueError(f"grid must fit the parameters of {fn.__name__}, got {', '.join(grid)}: {error}") from None
-        self.fn, self.grid = fn, {name: tuple(values) for name, values in grid.items()}
+        self.fn, self.grid = fn, {name: _in_order(values) for name, values in grid.items()}
+        self.start = {name: values[0] for name, values in grid.items()}
         self._drawn = {}
 
     def __repr__(self):
@@ -77,20 +79,24 @@ class Explore:
         sliders = {
             name: ipywidgets.SelectionSlider(
                 options=[(_label(value), value) for value in values],
+                value=self.start[name],
                 description=_words(name),
                 style={"description_width": "9rem"},
                 layout={"width": "min(100%, 32rem)"},
             )
             for name, values in self.grid.items()
         }
-        view = ipywidgets.HTML()
+        view = ipywidgets.HTML(self.draw(**self.start))
 
-        def update(_change=None):
-            view.value = self.draw(**{name: slider.value for name, slider in sliders.items()})
+        def update(_change):
+            state = {name: slider.value for name, slider in sliders.items()}
+            try:
+                view.value = self.draw(**state)
+            except Exception as error:  # behind a slider it would only reach a log
+                view.value = self._failed(state, error).html()
 
         for slider in sliders.values():
             slider.observe(update, "value")
-        update()
         return ipywidgets.VBox([*sliders.values(), view])
 
     def static(self):
@@ -102,30 +108,30 @@ class Explore:
         data = json.dumps(states).replace("</", "<\\/")
         sliders = "".join(
             f'<label class="mm-slider"><span class="mm-title">{html.escape(_words(name))}</span>'
-            f'<input type="range" min="0" max="{len(values) - 1}" value="0" disabled '
+            f'<input type="range" min="0" max="{len(values) - 1}" value="{values.index(self.start[name])}" disabled '
             f"data-labels='{html.escape(json.dumps([_label(value) for value in values]), quote=True)}'>"
-            f"<output>{html.escape(_label(values[0]))}</output></label>"
+            f"<output>{html.escape(_label(self.start[name]))}</output></label>"
             for name, values in self.grid.items()
         )
         return (
-            f'{STYLE}<section class="mm mm-note">{sliders}<div class="mm-view">{states[0]}</div>'
+            f'{STYLE}<section class="mm mm-note">{sliders}<div class="mm-view">{self.draw(**self.start)}</div>'
             f'<p class="mm-foot">The {len(states)} states of this page were computed when the book was built. '
             "In JupyterLab the same cell runs live, and you can change its code.</p>"
             f'<script type="application/json">{data}</script>{SCRIPT}</section>'
         )
 
     def draw(self, **state):
-        """One state as HTML, drawn once. What fn raises is shown in the picture's place, not lost in a log."""
+        """One state as HTML, drawn once; whatever fn raises goes on to the caller."""
         key = tuple(state.values())
         if key not in self._drawn:
-            try:
-                drawn = self.fn(**state)
-                self._drawn[key] = drawn if isinstance(drawn, str) else _image(drawn, self._describe(state))
-            except Exception as error:
-                says = Says(f"This state could not be drawn: {type(error).__name__}: {error}")
-                asked = "\n".join(f"{name} = {value!r}" for name, value in state.items())
-                self._drawn[key] = Card(f"`{self.fn.__name__}`", "note", (says, Blocks((("State", asked),)))).html()
+            drawn = self.fn(**state)
+            self._drawn[key] = drawn if isinstance(drawn, str) else _image(drawn, self._describe(state))
         return self._drawn[key]
+
+    def _failed(self, state, error):
+        says = Says(f"This state could not be drawn: {type(error).__name__}: {error}")
+        asked = "\n".join(f"{name} = {value!r}" for name, value in state.items())
+        return Card(f"`{self.fn.__name__}`", "note", (says, Blocks((("State", asked),))))
 
     def _describe(self, state):
         if state and hasattr(self.fn, "describe"):
@@ -146,6 +152,11 @@ def _image(figure, description):
         plt.close(figure)
     data = base64.b64encode(stream.getvalue()).decode()
     return f'<img alt="{html.escape(description)}" src="data:image/svg+xml;base64,{data}" style="max-width:100%">'
+
+
+def _in_order(values):
+    numbers = all(isinstance(value, int | float) for value in values)
+    return tuple(sorted(values)) if numbers else tuple(values)
 
 
 def _words(name):

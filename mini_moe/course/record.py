@@ -28,6 +28,8 @@ def record(folder, name):
     content = {
         "how": f"{tokens / 1e6:.1f} M tokens in {minutes:.0f} minutes, recorded {run['date'][:10]}: `{command}`",
         "bits_per_byte": result["bits_per_byte"],
+        "gzip -9": result["gzip -9"],
+        "xz -9": result["xz -9"],
         "steps": len(steps),
         "tokens": tokens,
         "minutes": round(minutes, 1),

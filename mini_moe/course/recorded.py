@@ -7,8 +7,10 @@ ARTIFACTS = Path(__file__).parent.parent / "artifacts"
 
 
 def recorded(name):
-    """The record of that name: ``bits_per_byte``, ``losses`` (a mean for each ``every`` steps), ``minutes``,
-    ``tokens``, ``steps``, and where it comes from in ``how`` (one line) and ``run``.
+    """The record of that name, a dictionary.
+
+    ``bits_per_byte``, and ``gzip -9`` and ``xz -9`` on the same text; ``losses``, a mean for each ``every`` steps;
+    ``minutes``, ``tokens``, ``steps``; and where it comes from: ``how`` (one line) and ``run``.
 
     Raises:
         ValueError: there is no such record.
