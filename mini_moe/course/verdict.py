@@ -41,8 +41,9 @@ HEADLINES = {
     ),
     11: Headline(
         "Two thousand GPUs did what takes others a hundred thousand.",
-        "2,048 H800 are stated, and hours that make 54 days. The hundred thousand is the size of a cluster that "
-        "somebody owns, not what one comparable run used; Llama 3.1 405B took 30.84 M H100 hours, eleven times as many.",
+        "2,048 H800 are stated, and hours that make 54 days. The hundred thousand is a cluster that "
+        "somebody owns, not what one comparable run used. Llama 3.1 405B took 30.84 M H100 hours, eleven times "
+        "as many.",
         "true count, wrong comparison",
     ),
     13: Headline(
