@@ -187,7 +187,7 @@ def _(x, weight, eps=1e-6):
     return x * scale * weight
 
 
-@wrong(NORM, "raises RuntimeError", "x /=, which autograd still needed")
+@wrong(NORM, "overwrites what the gradient needs", "x /=, which autograd still needed")
 def _(x, weight, eps=1e-6):
     rms = torch.sqrt((x**2).mean(-1, keepdim=True) + eps).clone()
     x /= rms
