@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from mini_moe import Transformer
 from mini_moe.config import deepseek_v3, small, tiny
@@ -13,6 +14,7 @@ from mini_moe.cost import (
     training_gpu_hours,
     weight_bytes,
 )
+from mini_moe.layers import causal_attention
 
 V3 = deepseek_v3()
 
@@ -50,13 +52,17 @@ def test_the_count_equals_the_model(config):
 
 
 def test_counted_flops_are_those_that_torch_counts():
-    from torch.utils.flop_counter import FlopCounterMode
-
-    config = tiny().replace(first_k_dense_replace=4)  # torch does not count grouped products
-    model, tokens = Transformer(config), torch.zeros(1, 128, dtype=torch.int64)
+    config, context = tiny().replace(first_k_dense_replace=4), 128  # torch does not count grouped products
+    model = Transformer(config)
     with FlopCounterMode(display=False) as counter:
-        model(tokens).logits.sum().backward()
-    matrices = 6 * (count_parameters(config)[1] - config.vocab_size * config.hidden_size - 4 * (2 * 128 + 64) - 128)
-    # Half of all pairs lie in the future; of the four blocks of 64 x 64, attention skips one.
-    attention = 2 * 0.75 * (training_flops_per_token(config, 128) - training_flops_per_token(config, 0))
-    assert counter.get_total_flops() / 128 == pytest.approx(matrices + attention, rel=0.02)
+        model(torch.zeros(1, context, dtype=torch.int64)).logits.sum().backward()
+    vectors = 4 * (2 * 128 + 64) + 128  # norms: counted as parameters, but no products
+    products = counter.get_flop_counts()["Global"][torch.ops.aten.mm]
+    assert products / context == training_flops_per_token(config, context=0) - 6 * vectors
+
+    heads = [torch.zeros(1, 4, context, 32, requires_grad=True) for _ in range(3)]
+    with FlopCounterMode(display=False) as counter:
+        causal_attention(*heads, scale=1.0).sum().backward()
+    attention = training_flops_per_token(config, context) - training_flops_per_token(config, context=0)
+    layers, computed_though_hidden = 4, 2  # the plain definition computes the future, too, and hides it
+    assert layers * counter.get_total_flops() / context == computed_though_hidden * attention
