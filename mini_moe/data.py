@@ -26,7 +26,6 @@ import hashlib
 import json
 import lzma
 import os
-import sys
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -35,7 +34,7 @@ import safetensors.torch
 import torch
 import torch.nn.functional as F
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from mini_moe.corpus import read_corpus
 from mini_moe.files import home, write_atomically
@@ -99,7 +98,7 @@ def load(source: str | os.PathLike | None = None, vocab_size: int = 1024, *, pro
 
 def _build_cache(folder, corpus, vocab_size, progress):
     if progress:
-        tqdm.write(corpus.describe(), file=sys.stderr)
+        tqdm.write(corpus.describe())
     texts = [text for _, text in corpus.train]
     bar = tqdm(texts, desc="training the tokenizer", unit=" files", disable=not progress)
     tokenizer = train_tokenizer(bar, vocab_size)

@@ -85,6 +85,20 @@ class Blocks:
 
 
 @dataclass(frozen=True)
+class Prose:
+    """A paragraph under its label."""
+
+    label: str
+    content: str
+
+    def text(self):
+        return f"{self.label}:\n{indent(self.content, '    ')}"
+
+    def html(self):
+        return f'<p class="mm-label">{inline(self.label)}</p><p class="mm-prose">{inline(self.content)}</p>'
+
+
+@dataclass(frozen=True)
 class Footer:
     """What happens next."""
 

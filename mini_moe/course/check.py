@@ -114,7 +114,14 @@ def check(function):
     if function is exercise.reference:
         passed = False
         says = Says(f"This is the library's `{name}`, not yours.")
-        card = Card(f"`{name}`", "note", (says, Footer("Run the cell that defines yours, then this one again.")))
+        card = Card(
+            f"`{name}`",
+            "note",
+            (
+                says,
+                Footer("Run the cell that defines yours (if it shows an error, mend it first), then this one again."),
+            ),
+        )
     else:
         outcome = examine(exercise, function)
         passed = outcome.status == "passed"

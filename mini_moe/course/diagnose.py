@@ -69,8 +69,8 @@ def _crash(error, function):
         )
     if "modified by an inplace operation" in str(error):
         return Wrong(
-            "It writes over a tensor that the gradient still needs: use the operation without the underscore, "
-            "`x = x / y` in place of `x /= y`.",
+            "It writes into a tensor that the gradient still needs: make a new one, `x = x / y` in place of `x /= y`, or "
+            "`torch.stack` in place of writing to slices.",
             mistake="overwrites what the gradient needs",
         )
     kind = type(error).__name__
@@ -131,7 +131,8 @@ def _compare_forms(got, expected, where="It returns"):
     lost = ~got.double().isfinite() & expected.double().isfinite()
     if lost.any():
         raise Wrong(
-            f"{where} NaN or infinity: something divides by zero, or takes the logarithm of zero.",
+            f"{where} NaN or infinity: something divides by zero, takes the logarithm of zero, or a softmax of "
+            "scores that are all -inf.",
             got=got,
             expected=expected,
             mistake="NaN or inf",

@@ -39,7 +39,8 @@ STYLE = """<style>
   background: rgba(128, 128, 128, .13);
   font-family: var(--jp-code-font-family, ui-monospace, Menlo, Consolas, monospace); font-size: .84em;
   line-height: 1.4; white-space: pre; overflow-wrap: normal; }
-.mm.mm code { padding: .05em .3em; border-radius: 3px; background: rgba(128, 128, 128, .16); color: inherit;
+.mm.mm .mm-prose { margin-top: .1rem; }
+.mm code { padding: .05em .3em; border-radius: 3px; background: rgba(128, 128, 128, .16); color: inherit;
   font-family: var(--jp-code-font-family, ui-monospace, Menlo, Consolas, monospace); font-size: .9em; }
 .mm.mm .mm-foot { margin-top: .75rem; padding-top: .55rem; border-top: 1px solid var(--mm-line); font-size: .94em; }
 .mm.mm form, .mm.mm fieldset { margin: 0; padding: 0; border: 0; min-width: 0; }
@@ -62,6 +63,6 @@ STYLE = """<style>
 .mm.mm img { display: block; max-width: 100%; height: auto; margin: .4rem 0 0; border-radius: 3px; }
 .mm-table { max-width: 100%; overflow-x: auto; margin: .4rem 0; }
 .mm-table table { border-collapse: collapse; font-size: .95em; color: currentColor; }
-.mm-table th, .mm-table td { padding: .3rem .8rem .3rem 0; text-align: left; vertical-align: top; max-width: 28rem;
+.mm-table.mm-table th, .mm-table.mm-table td { padding: .3rem .8rem .3rem 0; text-align: left; vertical-align: top; max-width: 28rem;
   white-space: normal; border-bottom: 1px solid rgba(128, 128, 128, .32); background: transparent; }
 </style>"""

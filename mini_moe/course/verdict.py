@@ -7,7 +7,7 @@ kept for the table of the last lesson. The headlines are told in the course's ow
 import json
 from dataclasses import dataclass
 
-from mini_moe.course.card import Blocks, Card, Footer, Says
+from mini_moe.course.card import Card, Footer, Prose, Says
 from mini_moe.files import home, write_atomically
 
 
@@ -74,9 +74,9 @@ def verdict(number, words=""):
         words = verdicts().get(str(number), "")
     else:
         write_atomically(_file(), (json.dumps(verdicts() | {str(number): words}, indent=2) + "\n").encode())
-    parts = (Says(headline.text), Blocks((("What the primary sources support", headline.sources),)))
+    parts = (Says(headline.text), Prose("What the primary sources support", headline.sources))
     if words:
-        parts += (Blocks((("Your verdict", words),)), Footer("Kept for the table of the last lesson."))
+        parts += (Prose("Your verdict", words), Footer("Kept for the table of the last lesson."))
     else:
         parts += (
             Footer(f'In your own words? `verdict({number}, "...")` keeps them for the table of the last lesson.'),

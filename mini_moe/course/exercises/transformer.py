@@ -464,8 +464,9 @@ CAUSAL_ATTENTION = Exercise(
                 "own position hidden",
                 "A query does not see its own position: hide only what comes strictly after it. (The first would see "
                 "nothing at all, and a softmax over nothing is not a number.)",
-                _attended(mask=_hides(lambda T, S: S - T), fill=fill),
+                _attended(mask=_hides(first), fill=fill),
             )
+            for first in (lambda T, S: S - T, lambda T, S: 0)
             for fill in (float("-inf"), -1e9)
         ),
         Mistake(
