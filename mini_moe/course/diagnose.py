@@ -69,8 +69,8 @@ def _crash(error, function):
         )
     if "modified by an inplace operation" in str(error):
         return Wrong(
-            "It writes into a tensor that the gradient still needs: make a new one, `x = x / y` in place of `x /= y`, or "
-            "`torch.stack` in place of writing to slices.",
+            "It writes into a tensor that the gradient still needs: make a new one, `x = x / y` in place of `x /= y`, "
+            "or `torch.stack` in place of writing to slices.",
             mistake="overwrites what the gradient needs",
         )
     kind = type(error).__name__

@@ -63,6 +63,6 @@ STYLE = """<style>
 .mm.mm img { display: block; max-width: 100%; height: auto; margin: .4rem 0 0; border-radius: 3px; }
 .mm-table { max-width: 100%; overflow-x: auto; margin: .4rem 0; }
 .mm-table table { border-collapse: collapse; font-size: .95em; color: currentColor; }
-.mm-table.mm-table th, .mm-table.mm-table td { padding: .3rem .8rem .3rem 0; text-align: left; vertical-align: top; max-width: 28rem;
-  white-space: normal; border-bottom: 1px solid rgba(128, 128, 128, .32); background: transparent; }
+.mm-table.mm-table th, .mm-table.mm-table td { padding: .3rem .8rem .3rem 0; text-align: left; vertical-align: top;
+  max-width: 28rem; white-space: normal; border-bottom: 1px solid rgba(128, 128, 128, .32); background: transparent; }
 </style>"""
