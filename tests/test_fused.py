@@ -4,27 +4,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from oracles.gradients import assert_same_with_gradients, random
 
 from mini_moe import fused
 from mini_moe.fused import CausalAttentionFunction, RMSNormFunction, apply_rotary_as_complex
 from mini_moe.layers import apply_rotary, causal_attention, rms_norm, rotary_angles
 
 small = st.integers(1, 5)
-
-
-def random(*shape, seed):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).requires_grad_()
-
-
-def assert_same_with_gradients(ours, theirs, inputs):
-    torch.testing.assert_close(ours, theirs)
-    direction = torch.randn_like(ours)
-    for one, other in zip(
-        torch.autograd.grad((ours * direction).sum(), inputs),
-        torch.autograd.grad((theirs * direction).sum(), inputs),
-        strict=True,
-    ):
-        torch.testing.assert_close(one, other)
 
 
 @given(small, small, st.integers(1, 9), st.sampled_from([1e-6, 0.1]), st.integers(0, 99))

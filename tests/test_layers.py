@@ -4,26 +4,11 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
+from oracles.gradients import assert_same_with_gradients, random
 
 from mini_moe.layers import apply_rotary, causal_attention, rms_norm, rotary_angles, swiglu
 
 small = st.integers(1, 6)
-
-
-def random(*shape, seed=0, dtype=torch.float64):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype).requires_grad_()
-
-
-def assert_same_with_gradients(ours, theirs, inputs):
-    """Same values, and the same gradients to every input."""
-    torch.testing.assert_close(ours, theirs)
-    direction = torch.randn_like(ours)
-    for one, other in zip(
-        torch.autograd.grad((ours * direction).sum(), inputs),
-        torch.autograd.grad((theirs * direction).sum(), inputs),
-        strict=True,
-    ):
-        torch.testing.assert_close(one, other)
 
 
 @given(rows=small, features=st.integers(1, 9), seed=st.integers(0, 99))
