@@ -11,13 +11,15 @@ from mini_moe.config import ModelConfig
 def attention_parameters(config: ModelConfig) -> int:
     """Parameters of the attention in one layer, with the norms of its latents.
 
-        queries     D -> H (P + R), or through a latent: D -> q_lora_rank -> H (P + R), with a norm between
+        queries     D -> H (P + R), or, with q_lora_rank = Q, through a latent:
+                    D -> Q, a norm over the Q, Q -> H (P + R)
         latent      D -> C + R, with a norm over the C
         expansion   C -> H (P + W)
         output      H W -> D
 
-    D hidden_size, H num_attention_heads, C kv_lora_rank, P qk_nope_head_dim, R qk_rope_head_dim, W v_head_dim.
-    A matrix from m to n features has m n parameters, a norm over n features has n.
+    D hidden_size, H num_attention_heads, C kv_lora_rank,
+    P qk_nope_head_dim, R qk_rope_head_dim, W v_head_dim.
+    A matrix from m to n features has m n parameters, a norm over n has n.
 
     Source: arXiv 2405.04434, equations 9 to 19.
 
@@ -45,10 +47,12 @@ def count_parameters(config: ModelConfig) -> tuple[int, int]:
         embedding and head    V D each
         every layer           attention, and two norms over D
         a dense layer         SwiGLU: 3 D intermediate_size
-        a layer of experts    router E D; E routed and the shared experts, each 3 D moe_intermediate_size
+        a layer of experts    router E D; E routed and the shared experts,
+                              each 3 D moe_intermediate_size
         at the end            one norm over D
 
-    A token uses all of this but the E - K experts of each layer that it was not sent to.
+    A token uses all of this but, in each layer of experts, the E - K that it
+    was not sent to.
 
     Returns:
         total, active: the active count has the embedding and the head in it.
@@ -85,8 +89,8 @@ def weight_bytes(config: ModelConfig, bits_per_parameter: int) -> int:
 def kv_cache_bytes_per_token(config: ModelConfig, bytes_per_element: int = 2) -> int:
     """Memory that each token of the context keeps while text is generated.
 
-    Latent attention keeps, in every layer, one latent (kv_lora_rank) and one rotated key (qk_rope_head_dim),
-    whatever the number of heads.
+    Latent attention keeps, in every layer, one latent (kv_lora_rank) and one
+    rotated key (qk_rope_head_dim), whatever the number of heads.
 
     Source: arXiv 2405.04434, table 1.
 
@@ -100,9 +104,11 @@ def kv_cache_bytes_per_token(config: ModelConfig, bytes_per_element: int = 2) ->
 def training_flops_per_token(config: ModelConfig, context: int) -> float:
     """Floating-point operations to train on one token, forward and backward.
 
-        matrices    6 for each active parameter but the embedding's, which is looked up, not multiplied:
-                    a multiplication and an addition forward, twice that backward
-        attention   6 H (P + R + W) for each earlier position in each layer; a token sees context / 2 on average
+        matrices    6 for each active parameter but the embedding's, which is
+                    looked up: a multiplication and an addition forward,
+                    twice that backward
+        attention   6 H (P + R + W) for each earlier position in each layer;
+                    a token sees context / 2 on average
 
     Returns:
         FLOPs a token, averaged over a sequence of ``context`` tokens.

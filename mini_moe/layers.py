@@ -29,7 +29,8 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float = 1e-6) -> Tensor:
 
     Source: Zhang and Sennrich, arXiv 1910.07467, equation 4.
 
-    >>> rms_norm(torch.tensor([3.0, 4.0]), torch.ones(2), eps=0.0)  # root mean square: sqrt((9 + 16) / 2)
+    >>> x = torch.tensor([3.0, 4.0])  # root mean square: sqrt((9 + 16) / 2)
+    >>> rms_norm(x, torch.ones(2), eps=0.0)
     tensor([0.8485, 1.1314])
     """
     wide = x if x.dtype == torch.float64 else x.float()
@@ -73,8 +74,9 @@ def apply_rotary(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     Returns:
         (..., T, R), in the type of x.
 
-    Source: Su et al., arXiv 2104.09864, equation 34. The published weights of DeepSeek-V3 want neighbouring
-    pairs; many other models pair feature i with feature i + R / 2.
+    Source: Su et al., arXiv 2104.09864, equation 34. The published weights of
+    DeepSeek-V3 want neighbouring pairs; many other models pair feature i with
+    feature i + R / 2.
 
     >>> quarter_turn = torch.tensor([[0.0]]), torch.tensor([[1.0]])
     >>> apply_rotary(torch.tensor([[1.0, 0.0]]), *quarter_turn)
@@ -88,7 +90,7 @@ def apply_rotary(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 def causal_attention(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
     """Each query takes a weighted mean of the values at its own position and before.
 
-        y_t = sum_s softmax_s(scale * q_t . k_s) v_s,  over the positions s that are not after t
+        y_t = sum_s softmax_s(scale * q_t . k_s) v_s,  over all s not after t
 
     The T queries are the last T of the S positions.
 
@@ -103,8 +105,9 @@ def causal_attention(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
 
     Source: Vaswani et al., arXiv 1706.03762, equation 1.
 
-    >>> q = k = torch.zeros(1, 1, 2, 4)  # equal scores: each position takes the mean of what it may see
-    >>> causal_attention(q, k, torch.tensor([[[[1.0], [3.0]]]]), scale=0.5).flatten()
+    >>> q = k = torch.zeros(1, 1, 2, 4)  # equal scores: the mean of what is seen
+    >>> v = torch.tensor([[[[1.0], [3.0]]]])
+    >>> causal_attention(q, k, v, scale=0.5).flatten()
     tensor([1., 2.])
     """
     scores = q @ k.transpose(-2, -1) * scale

@@ -40,6 +40,7 @@ STYLE = """<style>
   font-family: var(--jp-code-font-family, ui-monospace, Menlo, Consolas, monospace); font-size: .84em;
   line-height: 1.4; white-space: pre; overflow-wrap: normal; }
 .mm.mm .mm-prose { margin-top: .1rem; }
+.mm .mm-says + .mm-label { margin-top: .7rem; }
 .mm code { padding: .05em .3em; border-radius: 3px; background: rgba(128, 128, 128, .16); color: inherit;
   font-family: var(--jp-code-font-family, ui-monospace, Menlo, Consolas, monospace); font-size: .9em; }
 .mm.mm .mm-foot { margin-top: .75rem; padding-top: .55rem; border-top: 1px solid var(--mm-line); font-size: .94em; }
