@@ -394,8 +394,9 @@ def test_progress_is_shown_or_not_as_asked(folder, capsys):
     data.load(folder, 300, progress=False)
     assert capsys.readouterr() == ("", "")
     data.load(folder, 301)
-    err = capsys.readouterr().err
-    assert read_corpus(folder).describe() in err and "training the tokenizer" in err and "to tokens" in err
+    shown = capsys.readouterr()
+    assert read_corpus(folder).describe() in shown.out
+    assert "training the tokenizer" in shown.err and "to tokens" in shown.err
 
 
 def test_a_wrong_vocabulary_is_one_error_without_another_behind_it(folder):
