@@ -122,7 +122,6 @@ def resume(folder: Path, **changes) -> Report:
     done, damaged = load_checkpoint(folder, model, optimizer)
     for path in damaged:
         print(f"{path} is damaged; going on from step {done} instead.", file=sys.stderr)
-    for path in damaged:
         path.unlink()
     if changes:
         train_config = dataclasses.replace(train_config, **changes)
