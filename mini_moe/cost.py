@@ -101,6 +101,22 @@ def kv_cache_bytes_per_token(config: ModelConfig, bytes_per_element: int = 2) ->
     return config.num_hidden_layers * (config.kv_lora_rank + config.qk_rope_head_dim) * bytes_per_element
 
 
+def gqa_cache_bytes_per_token(n_layers: int, n_kv_heads: int, head_dim: int, bytes_per_element: int = 2) -> int:
+    """The same for attention that caches keys and values themselves, as most models do.
+
+        layers * key-value heads * (a key + a value) * bytes
+
+    Multi-head attention (MHA) has a key-value head for each query head; grouped-query attention (GQA) shares each
+    among several query heads, so it has fewer.
+
+    Source: GQA, arXiv 2305.13245; compared in DeepSeek-V2, arXiv 2405.04434, table 1.
+
+    >>> gqa_cache_bytes_per_token(n_layers=126, n_kv_heads=8, head_dim=128)  # Llama-3.1-405B
+    516096
+    """
+    return n_layers * n_kv_heads * 2 * head_dim * bytes_per_element
+
+
 def training_flops_per_token(config: ModelConfig, context: int) -> float:
     """Floating-point operations to train on one token, forward and backward.
 

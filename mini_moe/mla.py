@@ -15,15 +15,102 @@ Departures:
 1. No YaRN: the scale is qk_head_dim^-0.5, without the factor for stretched contexts.
 
 Letters: B batch, T new tokens, S positions in the cache, D model width, H heads, C latent width, R rotated features,
-P features without position, W features of a value.
+P features without position, W features of a value; L what is remembered of a token, C + R.
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mini_moe.config import ModelConfig
 from mini_moe.fused import CausalAttentionFunction, apply_rotary_as_complex
-from mini_moe.layers import RMSNorm, causal_attention
+from mini_moe.layers import RMSNorm, apply_rotary, causal_attention, rms_norm
+
+
+def compress(x_BTD: Tensor, w_LD: Tensor, norm_C: Tensor, cos: Tensor, sin: Tensor, eps: float = 1e-6) -> Tensor:
+    """What is remembered of each token: a latent, normed, and beside it one key, rotated.
+
+        [latent ; key] = W x
+        memory = [RMSNorm(latent) ; RoPE(key)]
+
+    Args:
+        x_BTD: the tokens.
+        w_LD: W; its first C rows give the latent, the last R the key.
+        norm_C: the norm's weight; its length tells where the latent ends.
+        cos, sin: (T, R / 2), from ``rotary_angles``.
+
+    Returns:
+        (B, T, L), L = C + R
+
+    Source: DeepSeek-V2, arXiv 2405.04434, equations 9 and 15.
+
+    >>> x, w = torch.tensor([[[2.0]]]), torch.tensor([[3.0], [4.0], [1.0], [0.0]])  # latent (6, 8), key (2, 0)
+    >>> quarter_turn = torch.tensor([[0.0]]), torch.tensor([[1.0]])
+    >>> compress(x, w, torch.ones(2), *quarter_turn)  # the latent's root mean square is 7.07
+    tensor([[[0.8485, 1.1314, 0.0000, 2.0000]]])
+    """
+    latent, key = F.linear(x_BTD, w_LD).tensor_split([len(norm_C)], dim=-1)
+    return torch.cat((rms_norm(latent, norm_C, eps), apply_rotary(key, cos, sin)), dim=-1)
+
+
+def expand(memory_BSL: Tensor, w_uk_HPC: Tensor, w_uv_HWC: Tensor) -> tuple[Tensor, Tensor]:
+    """The keys and values of every head, from what is remembered.
+
+        k_h = [W_uk,h latent ; key],  v_h = W_uv,h latent
+
+    Args:
+        memory_BSL: from ``compress``.
+        w_uk_HPC, w_uv_HWC: each head's matrices; their last dimension tells where the latent ends.
+
+    Returns:
+        keys (B, H, S, P + R) and values (B, H, S, W); the R rotated features are the same in every head.
+
+    Source: DeepSeek-V2, arXiv 2405.04434, equations 10, 11 and 17.
+
+    >>> memory = torch.tensor([[[1.0, 2.0, 5.0, 6.0]]])  # latent (1, 2), key (5, 6)
+    >>> k, v = expand(memory, torch.tensor([[[1.0, 1.0]], [[1.0, 0.0]]]), torch.tensor([[[0.0, 10.0]], [[0.0, 0.0]]]))
+    >>> k.tolist(), v.tolist()
+    ([[[[3.0, 5.0, 6.0]], [[1.0, 5.0, 6.0]]]], [[[[20.0]], [[0.0]]]])
+    """
+    H, _, C = w_uk_HPC.shape
+    latent, key = memory_BSL.tensor_split([C], dim=-1)
+    k, v = (F.linear(latent, w.flatten(0, 1)).unflatten(-1, (H, -1)).transpose(1, 2) for w in (w_uk_HPC, w_uv_HWC))
+    return torch.cat((k, key[:, None].expand(-1, H, -1, -1)), dim=-1), v
+
+
+def attend_absorbed(
+    q_nope_BHTP: Tensor, q_rope_BHTR: Tensor, memory_BSL: Tensor, w_uk_HPC: Tensor, w_uv_HWC: Tensor
+) -> Tensor:
+    """Attention over what is remembered, without ever making the keys and values of the heads.
+
+        q . (W_uk c) = (W_uk^T q) . c       so W_uk goes into the query,
+        sum_s p_s (W_uv c_s) = W_uv (sum_s p_s c_s)      and W_uv is applied once, after the mean
+
+    The scale is (P + R)^-0.5, the width of a head's query in the form that this one equals.
+
+    Args:
+        q_nope_BHTP, q_rope_BHTR: the queries of the last T of the S positions, without position and rotated.
+        memory_BSL: from ``compress``.
+
+    Returns:
+        (B, H, T, W), equal to causal attention over ``expand(memory, w_uk, w_uv)``.
+
+    Source: DeepSeek-V2, arXiv 2405.04434, section 2.1.2.
+    """
+    q_nope_BHTC = q_nope_BHTP @ w_uk_HPC
+    key_B1SL = memory_BSL[:, None]  # to the heads they are one shared key
+    scale = (q_nope_BHTP.shape[-1] + q_rope_BHTR.shape[-1]) ** -0.5
+    latent_B1SC = key_B1SL[..., : w_uk_HPC.shape[-1]]
+    mean_BHTC = causal_attention(torch.cat((q_nope_BHTC, q_rope_BHTR), dim=-1), key_B1SL, latent_B1SC, scale)
+    return mean_BHTC @ w_uv_HWC.transpose(-2, -1)
+
+
+def attend_naive(
+    q_nope_BHTP: Tensor, q_rope_BHTR: Tensor, memory_BSL: Tensor, w_uk_HPC: Tensor, w_uv_HWC: Tensor
+) -> Tensor:
+    """The same by expanding first: cheaper where there are many queries, as in training. As ``attend_absorbed``."""
+    q = torch.cat((q_nope_BHTP, q_rope_BHTR), dim=-1)
+    return CausalAttentionFunction.apply(q, *expand(memory_BSL, w_uk_HPC, w_uv_HWC), q.shape[-1] ** -0.5)
 
 
 class LatentCache:
@@ -85,15 +172,17 @@ class MultiHeadLatentAttention(nn.Module):
             cache: is appended to.
             absorbed: which of the two equal ways of computing to take.
         """
-        q_nope, q_rope = self._queries(x_BTD)
-        latent, k_rope = self.kv_a_proj_with_mqa(x_BTD).split(
-            [self.config.kv_lora_rank, self.config.qk_rope_head_dim], dim=-1
-        )
-        memory = torch.cat((self.kv_a_layernorm(latent), apply_rotary_as_complex(k_rope, *rotary)), dim=-1)
+        c = self.config
+        norm = self.kv_a_layernorm
+        memory_BSL = compress(x_BTD, self.kv_a_proj_with_mqa.weight, norm.weight, *rotary, norm.eps)
         if cache is not None:
-            memory = cache.append(memory)
-        attend = self._attend_absorbed if absorbed else self._attend_naive
-        y_BHTW = attend(q_nope, apply_rotary_as_complex(q_rope, *rotary), memory)
+            memory_BSL = cache.append(memory_BSL)
+        q_nope, q_rope = self._queries(x_BTD)
+        w_uk_HPC, w_uv_HWC = self.kv_b_proj.weight.unflatten(0, (c.num_attention_heads, -1)).split(
+            [c.qk_nope_head_dim, c.v_head_dim], dim=1
+        )
+        attend = attend_absorbed if absorbed else attend_naive
+        y_BHTW = attend(q_nope, apply_rotary_as_complex(q_rope, *rotary), memory_BSL, w_uk_HPC, w_uv_HWC)
         return self.o_proj(y_BHTW.transpose(1, 2).flatten(2))
 
     def _queries(self, x_BTD: Tensor) -> tuple[Tensor, Tensor]:
@@ -104,23 +193,3 @@ class MultiHeadLatentAttention(nn.Module):
             q = self.q_b_proj(self.q_a_layernorm(self.q_a_proj(x_BTD)))
         q = q.unflatten(-1, (self.config.num_attention_heads, -1)).transpose(1, 2)
         return q.split([self.config.qk_nope_head_dim, self.config.qk_rope_head_dim], dim=-1)
-
-    def _attend_naive(self, q_nope: Tensor, q_rope: Tensor, memory: Tensor) -> Tensor:
-        """Expand the latents to the keys and values of every head. -> (B, H, T, W)"""
-        c = self.config
-        latent, k_rope = memory.split([c.kv_lora_rank, c.qk_rope_head_dim], dim=-1)
-        kv = self.kv_b_proj(latent).unflatten(-1, (c.num_attention_heads, -1)).transpose(1, 2)
-        k_nope, v = kv.split([c.qk_nope_head_dim, c.v_head_dim], dim=-1)
-        k_rope = k_rope[:, None].expand(-1, c.num_attention_heads, -1, -1)
-        q, k = torch.cat((q_nope, q_rope), dim=-1), torch.cat((k_nope, k_rope), dim=-1)
-        return CausalAttentionFunction.apply(q, k, v, c.qk_head_dim**-0.5)
-
-    def _attend_absorbed(self, q_nope: Tensor, q_rope: Tensor, memory: Tensor) -> Tensor:
-        """Score against the latents themselves: to the heads they are one shared key. -> (B, H, T, W)"""
-        c = self.config
-        w_H = self.kv_b_proj.weight.unflatten(0, (c.num_attention_heads, -1))
-        w_uk_HPC, w_uv_HWC = w_H.split([c.qk_nope_head_dim, c.v_head_dim], dim=1)
-        q = torch.cat((q_nope @ w_uk_HPC, q_rope), dim=-1)  # (B, H, T, C + R)
-        key = memory[:, None]  # (B, 1, S, C + R)
-        y_BHTC = causal_attention(q, key, key[..., : c.kv_lora_rank], c.qk_head_dim**-0.5)
-        return y_BHTC @ w_uv_HWC.transpose(-2, -1)

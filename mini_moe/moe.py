@@ -16,9 +16,10 @@ Departures:
 2. The balance loss counts the experts that were in fact chosen, with bias and groups; the paper counts the top K of s.
 
 Letters: B batch, T tokens of a sequence, N tokens in all (B * T), D model width, E routed experts, K experts per token,
-I inner width of an expert, M groups of experts.
+I inner width of an expert, M groups of experts, A parts of a batch.
 """
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -37,6 +38,49 @@ class Routing(NamedTuple):
     experts_BTK: Tensor
 
 
+def affinities(x_ND: Tensor, centroids_ED: Tensor) -> Tensor:
+    """How well each token fits each expert: the sigmoid of a dot product, in float32.
+
+        s_ne = sigmoid(x_n . centroid_e)
+
+    Each expert is judged by itself: unlike after a softmax, one expert's gain is not another's loss. Choices hang on
+    small differences, so this is computed in float32 whatever the type of ``x_ND``.
+
+    Returns:
+        (N, E), float32, in (0, 1)
+
+    Source: arXiv 2412.19437, equation 15; float32: section 3.3.1.
+
+    >>> affinities(torch.tensor([[1.0, 2.0]]), torch.tensor([[0.0, 0.0], [1.0, 0.0]]))
+    tensor([[0.5000, 0.7311]])
+    """
+    return F.linear(x_ND.float(), centroids_ED.float()).sigmoid()
+
+
+def limit_to_groups(choice_NE: Tensor, n_group: int, topk_group: int) -> Tensor:
+    """Close all but each token's best groups of experts, so that it needs to travel to few machines only.
+
+    The experts stand in ``n_group`` equal groups, in order. A group is worth the sum of its two best scores (of its
+    one, if it has no more); the best ``topk_group`` groups keep their scores, all others become -inf.
+
+    Args:
+        choice_NE: biased scores; they may be negative, so a closed expert's score must be below all.
+
+    Returns:
+        (N, E)
+
+    Source: arXiv 2412.19437, section 2.1.2, node-limited routing.
+
+    >>> limit_to_groups(torch.tensor([[0.9, 0.1, 0.6, 0.5]]), n_group=2, topk_group=1)  # worth 1.0 and 1.1
+    tensor([[  -inf,   -inf, 0.6000, 0.5000]])
+    """
+    groups = choice_NE.unflatten(-1, (n_group, -1))  # (N, M, E / M)
+    worth_NM = groups.topk(min(2, groups.shape[-1]), dim=-1).values.sum(dim=-1)
+    kept = worth_NM.topk(topk_group, dim=-1).indices
+    closed_NM = torch.ones_like(worth_NM, dtype=torch.bool).scatter(-1, kept, False)
+    return groups.masked_fill(closed_NM[..., None], float("-inf")).flatten(1)
+
+
 def route(
     scores_NE: Tensor,
     bias_E: Tensor,
@@ -49,13 +93,13 @@ def route(
 ) -> tuple[Tensor, Tensor]:
     """Choose K experts for each token, and their gate weights.
 
-    The bias takes part in the choice, never in the weights. With groups, the experts stand in ``n_group`` equal groups
-    in order; a group is worth the sum of its two best biased scores, and only the best ``topk_group`` groups are open.
+    The bias takes part in the choice, never in the weights.
 
     Args:
-        scores_NE: affinities, in (0, 1).
+        scores_NE: from ``affinities``.
         bias_E: added to the scores for the choice.
         top_k: K.
+        n_group, topk_group: as in ``limit_to_groups``.
         normalize: divide the weights by their sum.
         scale: multiplies the weights last.
 
@@ -66,7 +110,7 @@ def route(
     Raises:
         ValueError: ``n_group`` does not divide E, or fewer than K experts are open.
 
-    Source: arXiv 2412.19437, equations 13 to 16; groups: section 2.1.2, node-limited routing.
+    Source: arXiv 2412.19437, equations 13, 14 and 16.
 
     >>> scores, bias = torch.tensor([[0.6, 0.5, 0.3]]), torch.tensor([0.0, 0.0, 0.4])
     >>> route(scores, bias, top_k=2)  # the bias lifts expert 2 over expert 1, yet it weighs 0.3 / (0.3 + 0.6)
@@ -78,18 +122,49 @@ def route(
             f"n_group must divide E, and top_k be at most the experts in topk_group groups, "
             f"got E={E}, n_group={n_group}, topk_group={topk_group}, top_k={top_k}."
         )
-    choice_NE = scores_NE.detach() + bias_E
-    if topk_group < n_group:
-        choice_NMG = choice_NE.unflatten(-1, (n_group, -1))
-        worth_NM = choice_NMG.topk(min(2, E // n_group), dim=-1).values.sum(dim=-1)
-        kept = worth_NM.topk(topk_group, dim=-1).indices
-        closed_NM = torch.ones_like(worth_NM, dtype=torch.bool).scatter(-1, kept, False)
-        choice_NE = choice_NMG.masked_fill(closed_NM[..., None], float("-inf")).flatten(1)
+    choice_NE = limit_to_groups(scores_NE.detach() + bias_E, n_group, topk_group)
     experts_NK = choice_NE.topk(top_k, dim=-1).indices
     weights_NK = scores_NE.gather(1, experts_NK)
     if normalize:
         weights_NK = weights_NK / (weights_NK.sum(dim=-1, keepdim=True) + 1e-20)
     return weights_NK * scale, experts_NK
+
+
+def mixture(
+    x_ND: Tensor,
+    weights_NK: Tensor,
+    experts_NK: Tensor,
+    routed: Sequence[Callable[[Tensor], Tensor]],
+    shared: Callable[[Tensor], Tensor],
+) -> Tensor:
+    """The layer's definition, one token after the other. Slow on purpose; ``dispatch.py`` computes the same fast.
+
+        y_n = sum_k weights[n, k] * routed[experts[n, k]](x_n) + shared(x_n)
+
+    The shared expert has no gate: it works on every token, with weight 1.
+
+    Args:
+        routed: E functions of one token, (D,) -> (D,).
+        shared: another such function.
+
+    Returns:
+        (N, D)
+
+    Source: arXiv 2412.19437, equation 12.
+
+    >>> double, negate = lambda x: 2 * x, lambda x: -x
+    >>> x, weights, experts = torch.tensor([[1.0], [10.0]]), torch.tensor([[0.8], [0.5]]), torch.tensor([[0], [1]])
+    >>> mixture(x, weights, experts, [double, negate], shared=lambda x: x)  # 0.8 * 2 + 1 and 0.5 * -10 + 10
+    tensor([[2.6000],
+            [5.0000]])
+    """
+    rows = []
+    for x_D, weights_K, experts_K in zip(x_ND, weights_NK, experts_NK.tolist(), strict=True):
+        y_D = shared(x_D)
+        for weight, expert in zip(weights_K, experts_K, strict=True):
+            y_D = y_D + weight * routed[expert](x_D)
+        rows.append(y_D)
+    return torch.stack(rows)
 
 
 def expert_load(experts: Tensor, n_experts: int) -> Tensor:
@@ -133,22 +208,31 @@ def sequence_balance_loss(scores_BTE: Tensor, experts_BTK: Tensor, alpha: float)
     return alpha * (f_BE * p_BE).sum(dim=-1).mean()
 
 
-def update_bias(bias_E: Tensor, load_E: Tensor, gamma: float) -> Tensor:
+def update_bias(bias_E: Tensor, loads_AE: Tensor, gamma: float) -> Tensor:
     """The bias for the next step: a little more for idle experts, a little less for busy ones.
 
-    Call it once per optimizer step, with the load of the whole batch.
+        load = sum of the parts
+        b_e + gamma * sign(mean load - load_e)
+
+    Once per optimizer step, by the load of the whole batch: a batch may come in A parts, from several machines or
+    one after the other, and only their sum counts.
 
     Args:
-        bias_E: the bias in use.
-        load_E: tokens that each expert was given.
+        bias_E: the bias in use; it is not changed.
+        loads_AE: tokens that each expert was given, a row for each part of the batch.
         gamma: the size of a step; 1e-3 in DeepSeek-V3.
+
+    Raises:
+        ValueError: ``loads_AE`` has no row for each part.
 
     Source: arXiv 2408.15664, algorithm 1.
 
-    >>> update_bias(torch.zeros(3), torch.tensor([5.0, 3.0, 1.0]), gamma=0.1)
+    >>> update_bias(torch.zeros(3), torch.tensor([[5.0, 1.0, 0.0], [0.0, 2.0, 1.0]]), gamma=0.1)  # 5, 3 and 1
     tensor([-0.1000,  0.0000,  0.1000])
     """
-    load_E = load_E.to(bias_E.dtype)
+    if loads_AE.ndim != 2:
+        raise ValueError(f"loads must be of shape (parts, experts), got {tuple(loads_AE.shape)}.")
+    load_E = loads_AE.to(bias_E.dtype).sum(dim=0)
     return bias_E + gamma * torch.sign(load_E.mean() - load_E)
 
 
@@ -162,7 +246,7 @@ class Router(nn.Module):
 
     def forward(self, x_ND: Tensor) -> Tensor:
         with torch.autocast(x_ND.device.type, enabled=False):
-            return F.linear(x_ND.float(), self.weight.float()).sigmoid()
+            return affinities(x_ND, self.weight)
 
 
 class Experts(nn.Module):

@@ -171,7 +171,7 @@ def balance_routers(model: nn.Module, routings: list[Routing], gamma: float) -> 
     for moe, routing in zip(layers, routings, strict=True):
         load_E = expert_load(routing.experts_BTK.flatten(), moe.config.n_routed_experts)
         bias = moe.gate.e_score_correction_bias
-        bias.copy_(update_bias(bias, load_E, gamma))
+        bias.copy_(update_bias(bias, load_E[None], gamma))
         worst = max(worst, (load_E.max() / load_E.mean()).item())
     return worst
 

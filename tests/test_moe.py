@@ -104,7 +104,9 @@ def test_perfect_balance_costs_alpha():
 
 def test_bias_rises_for_idle_experts_only_by_gamma():
     bias = torch.tensor([0.5, 0.5, 0.5, 0.5])
-    assert update_bias(bias, torch.tensor([0, 10, 5, 5]), 0.1).tolist() == pytest.approx([0.6, 0.4, 0.5, 0.5])
+    assert update_bias(bias, torch.tensor([[0, 4, 5, 0], [0, 6, 0, 5]]), 0.1).tolist() == pytest.approx(
+        [0.6, 0.4, 0.5, 0.5]
+    )
     assert bias.tolist() == [0.5] * 4
 
 

@@ -1,0 +1,1 @@
+"""Products in Triton. ``tiles`` needs torch only; the rest needs Triton, which exists for Linux."""
