@@ -9,10 +9,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from tokenizers import Tokenizer
-
 from mini_moe import config, run
-from mini_moe.hf import load_pretrained
+from mini_moe.dispatch import PATHS
+from mini_moe.hf import load_pretrained, load_tokenizer
 from mini_moe.train import PRECISIONS, Diverged, TrainConfig
 
 PRESETS = {"tiny": config.tiny, "small": config.small}
@@ -52,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     rate = f"default: {TrainConfig.learning_rate}; may be changed with --resume"
     command.add_argument("--learning-rate", type=float, help=rate)
     command.add_argument("--precision", choices=PRECISIONS, help="of matrix products (default: what is faster here)")
+    command.add_argument("--dispatch", choices=PATHS, help="path of the expert product (default: what is faster here)")
     command.add_argument("--seed", type=int, help="of the first weights and the batches (default: 0)")
 
     command = commands.add_parser("generate", help="let a trained model go on with a text")
@@ -68,7 +68,7 @@ def _train(options: argparse.Namespace) -> int:
     names = ("steps", "learning_rate", "seed")
     settings = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if options.resume:
-        for name in ("preset", "data", "seconds", "precision", "seed"):
+        for name in ("preset", "data", "seconds", "precision", "dispatch", "seed"):
             if getattr(options, name) is not None:
                 raise ValueError(f"--{name} must not be given with --resume: the run keeps what it began with.")
         report = run.resume(options.resume, **settings)
@@ -81,6 +81,7 @@ def _train(options: argparse.Namespace) -> int:
             options.data,
             seconds=options.seconds,
             precision=options.precision,
+            dispatch=options.dispatch,
         )
     if report.bits_per_byte is None:
         print(f"Stopped after step {report.step} of {report.steps}; everything is kept in {report.folder}.")
@@ -110,7 +111,7 @@ def _generate(options: argparse.Namespace) -> int:
 
 def _print_text(folder: Path, prompt: str, tokens: int, temperature: float, seed: int) -> None:
     model = load_pretrained(folder)
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer = load_tokenizer(folder)
     print(prompt, end="", flush=True)
     for piece in run.write_text(model, tokenizer, prompt, tokens, temperature=temperature, seed=seed):
         print(piece, end="", flush=True)

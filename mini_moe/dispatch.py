@@ -20,6 +20,7 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from mini_moe.config import ModelConfig
 
@@ -197,4 +198,8 @@ def seconds(path: Dispatch, config: ModelConfig, n_tokens: int, precision: str =
 
 def fastest(config: ModelConfig, n_tokens: int, precision: str = "float32") -> str:
     """The name in ``PATHS`` of the path that takes the least time here, now, at these sizes: it is measured."""
-    return min(PATHS, key=lambda name: seconds(PATHS[name], config, n_tokens, precision))
+    times = {
+        name: seconds(path, config, n_tokens, precision)
+        for name, path in tqdm(PATHS.items(), desc=f"timing the expert product, {precision}", leave=False)
+    }
+    return min(times, key=times.get)

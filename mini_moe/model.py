@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from mini_moe.config import ModelConfig
+from mini_moe.dispatch import Dispatch, grouped
 from mini_moe.layers import FeedForward, RMSNorm, rotary_angles
 from mini_moe.mla import LatentCache, MultiHeadLatentAttention
 from mini_moe.moe import Experts, MoE, Router, Routing
@@ -31,13 +32,13 @@ class Output(NamedTuple):
 class Block(nn.Module):
     """x + attention(norm(x)), then x + feed_forward(norm(x)). The first layers' feed-forward is dense."""
 
-    def __init__(self, config: ModelConfig, layer: int):
+    def __init__(self, config: ModelConfig, layer: int, dispatch: Dispatch):
         super().__init__()
         self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.self_attn = MultiHeadLatentAttention(config)
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.sparse = layer >= config.first_k_dense_replace
-        self.mlp = MoE(config) if self.sparse else FeedForward(config.hidden_size, config.intermediate_size)
+        self.mlp = MoE(config, dispatch) if self.sparse else FeedForward(config.hidden_size, config.intermediate_size)
 
     def forward(
         self, x_BTD: Tensor, rotary: tuple[Tensor, Tensor], cache: LatentCache | None, absorbed: bool
@@ -53,17 +54,19 @@ class Transformer(nn.Module):
 
     Args:
         config: the model's shape.
+        dispatch: the path of the expert product; which one is fastest depends on machine and sizes
+            (``dispatch.fastest``). All give the same result but for rounding.
 
     >>> from mini_moe.config import tiny
     >>> Transformer(tiny())(torch.tensor([[1, 2, 3]])).logits.shape
     torch.Size([1, 3, 1024])
     """
 
-    def __init__(self, config: ModelConfig):
+    def __init__(self, config: ModelConfig, dispatch: Dispatch = grouped):
         super().__init__()
         self.config = config
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
-        self.layers = nn.ModuleList(Block(config, layer) for layer in range(config.num_hidden_layers))
+        self.layers = nn.ModuleList(Block(config, layer, dispatch) for layer in range(config.num_hidden_layers))
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self.apply(self._initialise)

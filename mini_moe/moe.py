@@ -183,6 +183,19 @@ def expert_load(experts: Tensor, n_experts: int) -> Tensor:
     return counts.scatter_add(-1, experts, torch.ones_like(experts, dtype=counts.dtype))
 
 
+def load_ratio(load: Tensor) -> float:
+    """The busiest expert's load over the mean: 1 is perfect, E / K the worst.
+
+    Args:
+        load: (..., E), from ``expert_load``; of several layers the worst counts.
+
+    >>> load_ratio(torch.tensor([1.0, 0.0, 2.0, 1.0]))
+    2.0
+    """
+    load = load.float()
+    return (load.amax(dim=-1) / load.mean(dim=-1)).max().item() if load.numel() else 1.0
+
+
 def sequence_balance_loss(scores_BTE: Tensor, experts_BTK: Tensor, alpha: float) -> Tensor:
     """A loss that is least when, within each sequence, every expert has the same share of tokens.
 

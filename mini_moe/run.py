@@ -26,6 +26,7 @@ from tqdm.auto import tqdm
 from mini_moe import data
 from mini_moe.checkpoint import DamagedRun, load_checkpoint, rewind_log, save_checkpoint
 from mini_moe.config import ModelConfig
+from mini_moe.dispatch import PATHS, fastest
 from mini_moe.files import write_atomically
 from mini_moe.generate import stream
 from mini_moe.hf import save_pretrained
@@ -54,6 +55,7 @@ def start(
     *,
     seconds: float | None = None,
     precision: str | None = None,
+    dispatch: str | None = None,
 ) -> Report:
     """Begin a run in an empty or new folder.
 
@@ -61,6 +63,8 @@ def start(
         source: a file or folder of text; None is the embedded corpus.
         seconds: train for so long instead of ``train_config.steps``; measuring and writing come on top.
         precision: of the matrix products; None takes what is faster here, by a few steps of each.
+        dispatch: the path of the expert product; None takes what is fastest here, by measurement. Precision and path
+            are kept in ``run.json``: they decide the last bits.
 
     Raises:
         ValueError: the folder holds a run already, or an argument is out of range.
@@ -73,27 +77,32 @@ def start(
         raise ValueError(f"seconds must be above 0, got {seconds}.")
     dataset = data.load(source, model_config.vocab_size)
     folder.mkdir(parents=True, exist_ok=True)
+    tokens_a_step = train_config.batch_size * train_config.context
+    precisions = [precision] if precision else PRECISIONS
+    paths = {name: dispatch or fastest(model_config, tokens_a_step, name) for name in precisions}
     if seconds is not None or precision is None:
         step_seconds = {
-            name: _seconds_of_a_step(model_config, dataclasses.replace(train_config, precision=name), dataset.train)
-            for name in ([precision] if precision else PRECISIONS)
+            name: _seconds_of_a_step(
+                Transformer(model_config, PATHS[paths[name]]),
+                dataclasses.replace(train_config, steps=TRIAL_STEPS, precision=name),
+                dataset.train,
+            )
+            for name in precisions
         }
         precision = min(step_seconds, key=step_seconds.get)
         if seconds is not None:
             train_config = dataclasses.replace(train_config, steps=max(1, round(seconds / step_seconds[precision])))
     train_config = dataclasses.replace(train_config, precision=precision)
     torch.manual_seed(train_config.seed)
-    model = Transformer(model_config)
-    _write_json(folder / "run.json", _provenance(model_config, train_config, source, dataset))
+    model = Transformer(model_config, PATHS[paths[precision]])
+    _write_json(folder / "run.json", _provenance(model_config, train_config, paths[precision], source, dataset))
     return _go_on(folder, model, make_optimizer(model, train_config), dataset, train_config, done=0)
 
 
-def _seconds_of_a_step(model_config: ModelConfig, train_config: TrainConfig, tokens: torch.Tensor) -> float:
+def _seconds_of_a_step(model: Transformer, trial: TrainConfig, tokens: torch.Tensor) -> float:
     """The median of a few steps of a model that is then thrown away; the first two are not counted."""
-    model = Transformer(model_config)
-    trial = dataclasses.replace(train_config, steps=TRIAL_STEPS)
     steps = train(model, make_optimizer(model, trial), tokens, trial)
-    bar = tqdm(steps, total=TRIAL_STEPS, desc=f"timing {trial.precision}", unit="step", leave=False)
+    bar = tqdm(steps, total=trial.steps, desc=f"timing {trial.precision}", unit="step", leave=False)
     return trial.batch_size * trial.context / statistics.median(step.tokens_per_second for step in list(bar)[2:])
 
 
@@ -117,7 +126,7 @@ def resume(folder: Path, **changes) -> Report:
     if _fingerprint(dataset) != record["text"]["fingerprint"]:
         raise ValueError(f"the text must be the one that the run began with, got another: {record['text']['name']}.")
     torch.manual_seed(train_config.seed)
-    model = Transformer(model_config)
+    model = Transformer(model_config, PATHS[record["dispatch"]])
     optimizer = make_optimizer(model, train_config)
     done, damaged = load_checkpoint(folder, model, optimizer)
     for path in damaged:
@@ -152,8 +161,7 @@ def _go_on(folder, model, optimizer, dataset, config, done) -> Report:
                 break
     if saved < done:
         _keep(folder, done, model, optimizer)
-    save_pretrained(model, folder)
-    write_atomically(folder / "tokenizer.json", dataset.tokenizer.to_str(pretty=True).encode())
+    save_pretrained(model, folder, dataset.tokenizer)
     if done < config.steps:
         return Report(folder, done, config.steps, None)
     bits = evaluate(model, dataset, config)
@@ -208,11 +216,19 @@ def read_result(folder: Path) -> dict:
     return json.loads((folder / "result.json").read_text())
 
 
-def _provenance(model_config, train_config, source, dataset) -> dict:
+def _provenance(model_config, train_config, dispatch, source, dataset) -> dict:
     return {
         "model": dataclasses.asdict(model_config),
         "train": dataclasses.asdict(train_config),
+        "dispatch": dispatch,
         "source": _where(source),
+        **circumstances(dataset),
+    }
+
+
+def circumstances(dataset: data.Dataset) -> dict:
+    """Under what a result was made: text, command, date, versions and machine."""
+    return {
         "text": {"name": dataset.name, "fingerprint": _fingerprint(dataset)},
         "command": sys.argv,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -37,7 +37,7 @@ from tqdm.auto import tqdm
 
 from mini_moe import data
 from mini_moe.model import Output
-from mini_moe.moe import MoE, Routing, expert_load, sequence_balance_loss, update_bias
+from mini_moe.moe import MoE, Routing, expert_load, load_ratio, sequence_balance_loss, update_bias
 
 PRECISIONS = ("float32", "bfloat16")
 
@@ -172,7 +172,7 @@ def balance_routers(model: nn.Module, routings: list[Routing], gamma: float) -> 
         load_E = expert_load(routing.experts_BTK.flatten(), moe.config.n_routed_experts)
         bias = moe.gate.e_score_correction_bias
         bias.copy_(update_bias(bias, load_E[None], gamma))
-        worst = max(worst, (load_E.max() / load_E.mean()).item())
+        worst = max(worst, load_ratio(load_E))
     return worst
 
 

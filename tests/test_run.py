@@ -43,19 +43,19 @@ def weights_of(folder: Path) -> bytes:
 
 @pytest.fixture
 def uninterrupted(tmp_path, corpus) -> Path:
-    run.start(tmp_path / "whole", NANO, SETTINGS, corpus, precision="float32")
+    run.start(tmp_path / "whole", NANO, SETTINGS, corpus, precision="float32", dispatch="grouped")
     return tmp_path / "whole"
 
 
 def test_the_same_seed_gives_the_same_run_bit_for_bit(tmp_path, corpus, uninterrupted):
-    run.start(tmp_path / "again", NANO, SETTINGS, corpus, precision="float32")
+    run.start(tmp_path / "again", NANO, SETTINGS, corpus, precision="float32", dispatch="grouped")
     assert losses_of(tmp_path / "again") == losses_of(uninterrupted)
     assert weights_of(tmp_path / "again") == weights_of(uninterrupted)
 
 
 def test_bfloat16_runs_are_reproducible_and_learn_like_float32(tmp_path, corpus, uninterrupted):
     for name in ("one", "two"):
-        run.start(tmp_path / name, NANO, SETTINGS, corpus, precision="bfloat16")
+        run.start(tmp_path / name, NANO, SETTINGS, corpus, precision="bfloat16", dispatch="grouped")
     assert losses_of(tmp_path / "one") == losses_of(tmp_path / "two") != losses_of(uninterrupted)
     assert losses_of(tmp_path / "one") == pytest.approx(losses_of(uninterrupted), rel=0.02)
 
@@ -81,7 +81,7 @@ def stop_after(monkeypatch, step: int, how) -> None:
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_ctrl_c_saves_and_resuming_ends_bit_for_bit(tmp_path, corpus, monkeypatch, capsys, precision):
     monkeypatch.setitem(cli.PRESETS, "tiny", lambda: NANO)
-    arguments = ["train", "--steps", "7", "--data", corpus, "--precision", precision, "--out"]
+    arguments = ["train", "--steps", "7", "--data", corpus, "--precision", precision, "--dispatch", "grouped", "--out"]
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     assert main([*arguments, str(whole)]) == 0
     with monkeypatch.context() as patch:
@@ -100,7 +100,7 @@ def test_a_truncated_newest_checkpoint_is_passed_over(
     folder = tmp_path / "truncated"
     with monkeypatch.context() as patch:
         stop_after(patch, 7, lambda: signal.raise_signal(signal.SIGINT))
-        run.start(folder, NANO, SETTINGS, corpus, precision="float32")
+        run.start(folder, NANO, SETTINGS, corpus, precision="float32", dispatch="grouped")
     newest = max((folder / "checkpoints").iterdir())
     newest.write_bytes(newest.read_bytes()[:-100])
     report = run.resume(folder)
@@ -138,7 +138,7 @@ os.fsync = kill_at_the_moment
 if (folder / "run.json").exists():
     run.resume(folder)
 else:
-    run.start(folder, test_run.NANO, test_run.SETTINGS, corpus, precision="float32")
+    run.start(folder, test_run.NANO, test_run.SETTINGS, corpus, precision="float32", dispatch="grouped")
 """
 
 
@@ -180,7 +180,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(
 
     monkeypatch.setattr(run, "make_optimizer", poisoned)
     with pytest.raises(Diverged, match=r"lm_head\.weight is no longer finite after step 4"):
-        run.start(tmp_path / "nan", NANO, SETTINGS, corpus, precision="float32")
+        run.start(tmp_path / "nan", NANO, SETTINGS, corpus, precision="float32", dispatch="grouped")
     monkeypatch.setattr(run, "make_optimizer", evil)
     report = run.resume(tmp_path / "nan", learning_rate=1e-3)
     assert report.step == SETTINGS.steps
@@ -261,9 +261,9 @@ def test_what_the_caller_did_wrong_is_one_line(arguments, says, capsys, tmp_path
 
 def test_a_folder_with_a_run_is_not_overwritten(uninterrupted, corpus):
     with pytest.raises(ValueError, match="holds a run"):
-        run.start(uninterrupted, NANO, SETTINGS, corpus, precision="float32")
+        run.start(uninterrupted, NANO, SETTINGS, corpus, precision="float32", dispatch="grouped")
     with pytest.raises(ValueError, match="must be a new or an empty folder"):
-        run.start(Path(corpus), NANO, SETTINGS, corpus, precision="float32")
+        run.start(Path(corpus), NANO, SETTINGS, corpus, precision="float32", dispatch="grouped")
 
 
 def test_a_changed_text_is_refused_on_resuming(uninterrupted, corpus):

@@ -1,44 +1,153 @@
-"""Make a record for ``recorded`` from the folder of a finished run.
+"""Train what takes longer than a lesson has, and keep it in ``artifacts/``: ``make artifacts``, or one by its name:
 
-    mini-moe train --preset tiny --steps 3000 --out runs/tiny
-    python -m mini_moe.course.record runs/tiny tiny
+    python -m mini_moe.course.record experts
 
-writes ``artifacts/tiny.json``.
+Each record tells how it was made: command, seeds, text, machine, date. What is done is kept under ``home()``: after
+Ctrl-C or a crash the same command goes on.
+
+    tiny      the preset `tiny`, trained for 3,000 steps; its weights too, in bfloat16
+    experts   experts against a dense model of the same work; lesson 03
+    balance   no remedy, loss and bias; lesson 04
 """
 
+import argparse
+import dataclasses
 import json
-import sys
-from pathlib import Path
+import statistics
+from functools import partial
 
+import torch
+from safetensors.torch import load_file, save
+
+from mini_moe import data, run
+from mini_moe.config import split_experts, tiny
+from mini_moe.course.compare import Plan, Run, compare
 from mini_moe.course.recorded import ARTIFACTS
+from mini_moe.files import home, write_atomically
+from mini_moe.hf import load_pretrained
+from mini_moe.moe import load_ratio
+from mini_moe.run import circumstances
+from mini_moe.train import TrainConfig, evaluate
 
-EVERY = 10  # steps: the curve is the mean of so many
+EVERY = 10  # steps: a curve is the mean of so many
 
 
-def record(folder, name):
-    """Write the record ``name`` from the finished run in ``folder``."""
-    run, result = (json.loads((folder / file).read_text()) for file in ("run.json", "result.json"))
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """What is compared, and by how many seeds."""
+
+    plans: dict[str, Plan]
+    seeds: tuple[int, ...]
+
+
+def _plan(model_config=None, **changes) -> Plan:
+    return model_config or tiny(), TrainConfig(**{"steps": 600, "precision": "bfloat16"} | changes)
+
+
+DENSE = tiny().replace(first_k_dense_replace=tiny().num_hidden_layers)
+SIXTEEN = tiny().replace(n_routed_experts=16)
+EXPERIMENTS = {
+    "experts": Experiment(
+        {
+            "dense": _plan(DENSE),
+            "8 experts": _plan(),
+            "32 finer experts": _plan(split_experts(tiny(), 4)),
+        },
+        seeds=(0, 1, 2, 3, 4),
+    ),
+    "balance": Experiment(
+        {
+            "none": _plan(SIXTEEN, balance_alpha=0.0, bias_gamma=0.0),
+            "loss 0.01": _plan(SIXTEEN, balance_alpha=0.01, bias_gamma=0.0),
+            "loss 1": _plan(SIXTEEN, balance_alpha=1.0, bias_gamma=0.0),
+            "bias": _plan(SIXTEEN, balance_alpha=0.0),
+        },
+        seeds=(0, 1, 2),
+    ),
+}
+
+
+def record_tiny() -> None:
+    """The run of the preset `tiny`: its curve, and its weights as a folder in transformers' format."""
+    folder = home() / "records" / "tiny"
+    if not (folder / "run.json").exists():
+        run.start(folder, tiny(), TrainConfig(steps=3000), None)
+    elif not (folder / "result.json").exists():
+        run.resume(folder)
+    made, result = (json.loads((folder / file).read_text()) for file in ("run.json", "result.json"))
     steps = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    tokens_a_step = run["train"]["batch_size"] * run["train"]["context"]
-    minutes = sum(tokens_a_step / step["tokens_per_second"] for step in steps) / 60
-    losses = [step["loss"] for step in steps]
-    means = [sum(losses[i : i + EVERY]) / len(losses[i : i + EVERY]) for i in range(0, len(losses), EVERY)]
-    tokens = tokens_a_step * len(steps)
-    command = " ".join(["mini-moe", *run["command"][1:]])
+    train_config = TrainConfig(**made["train"])
+    tokens = train_config.batch_size * train_config.context
+    for file in ("config.json", "tokenizer.json", "tokenizer_config.json"):
+        write_atomically(ARTIFACTS / "tiny" / file, (folder / file).read_bytes())
+    weights = {name: tensor.bfloat16() for name, tensor in load_file(folder / "model.safetensors").items()}
+    write_atomically(ARTIFACTS / "tiny" / "model.safetensors", save(weights, metadata={"format": "pt"}))
+    text = data.load(vocab_size=tiny().vocab_size)
     content = {
-        "how": f"{tokens / 1e6:.1f} M tokens in {minutes:.0f} minutes, recorded {run['date'][:10]}: `{command}`",
         "bits_per_byte": result["bits_per_byte"],
+        "bits_per_byte of the checkpoint": evaluate(load_pretrained(ARTIFACTS / "tiny"), text, train_config),
         "gzip -9": result["gzip -9"],
         "xz -9": result["xz -9"],
         "steps": len(steps),
-        "tokens": tokens,
-        "minutes": round(minutes, 1),
-        "every": EVERY,
-        "losses": [round(mean, 4) for mean in means],
-        "run": {key: run[key] for key in ("train", "model", "text", "date", "python", "torch", "machine")},
+        "losses": _means([step["loss"] for step in steps]),
     }
-    (ARTIFACTS / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    _write("tiny", content, tokens * len(steps), sum(tokens / step["tokens_per_second"] for step in steps), made)
+
+
+def record_comparison(name: str) -> None:
+    """Train by every plan of an experiment, seed after seed."""
+    experiment, text = EXPERIMENTS[name], data.load(vocab_size=tiny().vocab_size)
+    parts = []
+    for seed in experiment.seeds:
+        path = home() / "records" / name / f"{seed}.json"
+        if not path.exists():
+            runs = compare(experiment.plans, text, seeds=[seed], n_windows=None)
+            content = {"runs": {plan: _short(made) for plan, (made,) in runs.items()}, "made": circumstances(text)}
+            write_atomically(path, json.dumps(content).encode())
+        parts.append(json.loads(path.read_text()))
+    runs = {plan: [part["runs"][plan] for part in parts] for plan in experiment.plans}
+    configs = [train_config for _, train_config in experiment.plans.values()]
+    content = {
+        "seeds": experiment.seeds,
+        "steps": configs[0].steps,
+        "train": {plan: dataclasses.asdict(config) for plan, (_, config) in experiment.plans.items()},
+        "model": {plan: dataclasses.asdict(config) for plan, (config, _) in experiment.plans.items()},
+        "runs": runs,
+    }
+    tokens = len(parts) * sum(config.steps * config.batch_size * config.context for config in configs)
+    seconds = sum(len(made["losses"]) * EVERY * made["seconds a step"] for plan in runs.values() for made in plan)
+    _write(name, content, tokens, seconds, parts[-1]["made"])
+
+
+def _short(made: Run) -> dict:
+    """What a lesson draws, at a tenth of the length."""
+    tens = [torch.tensor(made.loads[i : i + EVERY]).sum(0) for i in range(0, len(made.loads), EVERY)]
+    return {
+        "bits_per_byte": made.bits_per_byte,
+        "seconds a step": statistics.median(made.seconds),
+        "losses": _means(made.losses),
+        "load ratios": [round(load_ratio(load), 3) for load in tens],
+    }
+
+
+def _means(values: list[float]) -> list[float]:
+    return [round(statistics.mean(values[i : i + EVERY]), 4) for i in range(0, len(values), EVERY)]
+
+
+def _write(name: str, content: dict, tokens: int, seconds: float, made: dict) -> None:
+    minutes = seconds / 60
+    how = f"{tokens / 1e6:.1f} M tokens in {minutes:.0f} minutes, recorded {made['date'][:10]}: `make artifacts`"
+    run_keys = ("text", "date", "python", "torch", "machine")
+    content |= {"how": how, "tokens": tokens, "minutes": round(minutes, 1), "every": EVERY}
+    content["run"] = {key: made[key] for key in made if key in (*run_keys, "train", "model", "dispatch")}
+    write_atomically(ARTIFACTS / f"{name}.json", (json.dumps(content, indent=1) + "\n").encode())
+
+
+RECORDS = {"tiny": record_tiny} | {name: partial(record_comparison, name) for name in EXPERIMENTS}
 
 
 if __name__ == "__main__":
-    record(Path(sys.argv[1]), sys.argv[2])
+    parser = argparse.ArgumentParser(description="Train and record what lessons start from.")
+    parser.add_argument("names", nargs="*", choices=[*RECORDS, []], help="default: all")
+    for name in parser.parse_args().names or RECORDS:
+        RECORDS[name]()
