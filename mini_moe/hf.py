@@ -1,18 +1,21 @@
-"""Weights and configuration in the format of transformers' ``DeepseekV3ForCausalLM``, both ways.
+"""Weights, configuration and tokenizer in the format of transformers' ``DeepseekV3ForCausalLM``, both ways.
 
-A folder holds ``config.json`` and ``model.safetensors`` with the published tensor names. Here the experts of a layer
-are stacked in two tensors; on disk each expert has three matrices of its own:
+A folder holds ``config.json``, ``model.safetensors`` with the published tensor names, and, where there is a tokenizer,
+``tokenizer.json`` and ``tokenizer_config.json``. ``AutoModelForCausalLM`` and ``AutoTokenizer`` open it. Here the
+experts of a layer are stacked in two tensors; on disk each expert has three matrices of its own:
 
     model.layers.L.mlp.experts.E.{gate,up,down}_proj.weight   <->   layers.L.mlp.experts.{gate_up,down}_proj
 """
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
+from tokenizers import Tokenizer
 from torch import Tensor
 
 from mini_moe.config import ModelConfig
@@ -22,9 +25,9 @@ from mini_moe.model import Transformer
 _FIXED = {"model_type": "deepseek_v3", "hidden_act": "silu", "rope_interleave": True, "tie_word_embeddings": False,
           "attention_bias": False}  # fmt: skip
 
-
 # The published file has these too; transformers' configuration does not, and always means these values.
 _UNWRITTEN = {"scoring_func": "sigmoid", "topk_method": "noaux_tc", "moe_layer_freq": 1}
+_TYPES = (torch.float32, torch.bfloat16, torch.float16)  # of weights that are read
 
 
 def config_to_hf(config: ModelConfig) -> dict:
@@ -45,37 +48,46 @@ def config_to_hf(config: ModelConfig) -> dict:
 def config_from_hf(fields: dict) -> ModelConfig:
     """The inverse of ``config_to_hf``.
 
+    Every field has to be there: transformers fills up what is missing with the sizes of the published model.
+
     Raises:
-        ValueError: a field is missing, or asks for something this library does not have (a stretched context, say).
+        ValueError: a field is missing, of another type, or asks for what this library does not have (YaRN, say).
     """
     for name, value in (_FIXED | _UNWRITTEN).items():
         if fields.get(name, value) != value:
             raise ValueError(f"{name} must be {value!r}, got {fields[name]!r}.")
-    rope = fields.get("rope_parameters") or {"rope_theta": fields.get("rope_theta", 10000.0)}
-    if fields.get("rope_scaling") or rope.get("rope_type", "default") != "default":
-        raise ValueError(f"rope_type must be 'default', got {fields.get('rope_scaling') or rope}.")
-    fields = {**fields, "rope_theta": rope.get("rope_theta", 10000.0)}
+    rope = fields.get("rope_scaling") or fields.get("rope_parameters") or {}
+    if rope.get("rope_type", "default") != "default" or "type" in rope:
+        raise ValueError(f"rope_type must be 'default', got {rope}.")
+    fields = fields | rope
     needed = dataclasses.fields(ModelConfig)
-    missing = [f.name for f in needed if f.name not in fields and f.default is dataclasses.MISSING]
-    if missing:
+    if missing := [field.name for field in needed if field.name not in fields]:
         raise ValueError(f"config.json must have the fields {', '.join(missing)}.")
-    return ModelConfig(**{f.name: fields[f.name] for f in needed if f.name in fields})
+    for field in needed:
+        kind = int | float if field.type is float else field.type  # 10000.0 may be written 10000
+        if not isinstance(fields[field.name], kind):
+            raise ValueError(f"{field.name} must be of type {kind}, got {fields[field.name]!r}.")
+    return ModelConfig(**{field.name: fields[field.name] for field in needed})
 
 
 def state_to_hf(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Tensors of a ``Transformer`` under their published names, one matrix an expert."""
     published = {}
     for name, tensor in state.items():
-        prefix = "" if name.startswith("lm_head.") else "model."
-        stem, _, kind = name.rpartition(".experts.")
-        if not stem:
-            published[prefix + name] = tensor.contiguous()
-            continue
-        for expert, matrix in enumerate(tensor):
-            parts = {"gate_proj": 0, "up_proj": 1} if kind == "gate_up_proj" else {"down_proj": 0}
-            for part, matrix_of_part in zip(parts, matrix.chunk(len(parts)), strict=True):
-                published[f"{prefix}{stem}.experts.{expert}.{part}.weight"] = matrix_of_part.contiguous()
+        names = _names(name, tensor)
+        matrices = (tensor.flatten(0, 1) if tensor.ndim == 3 else tensor).chunk(len(names))
+        published |= zip(names, (matrix.contiguous() for matrix in matrices), strict=True)
     return published
+
+
+def _names(name: str, tensor: Tensor) -> list[str]:
+    """The published names of the matrices that a tensor is made of, in the order of its rows."""
+    name = name if name.startswith("lm_head.") else f"model.{name}"
+    stem, _, stack = name.rpartition(".experts.")
+    if not stem:
+        return [name]
+    parts = ("gate_proj", "up_proj") if stack == "gate_up_proj" else ("down_proj",)
+    return [f"{stem}.experts.{e}.{part}.weight" for e in range(len(tensor)) for part in parts]
 
 
 def state_from_hf(published: dict[str, Tensor], expected: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -85,10 +97,14 @@ def state_from_hf(published: dict[str, Tensor], expected: dict[str, Tensor]) -> 
         published: tensors read from a folder.
         expected: the state of the model to fill; on any device, only names and shapes count.
 
+    Returns:
+        the state, widened to float32.
+
     Raises:
-        ValueError: a tensor is missing, unexpected, or of the wrong shape; it is named.
+        ValueError: a tensor is missing, unexpected, or of the wrong shape or type; it is named.
     """
     wanted = state_to_hf(expected)
+    published = {name: tensor for name, tensor in published.items() if tensor.numel()}  # no shared experts, width 0
     if missing := sorted(wanted.keys() - published.keys()):
         raise ValueError(f"the weights must hold every tensor of the model, {len(missing)} missing: {missing[0]}, ...")
     if extra := sorted(published.keys() - wanted.keys()):
@@ -96,44 +112,87 @@ def state_from_hf(published: dict[str, Tensor], expected: dict[str, Tensor]) -> 
     for name, tensor in published.items():
         if tensor.shape != wanted[name].shape:
             raise ValueError(f"{name} must be of shape {tuple(wanted[name].shape)}, got {tuple(tensor.shape)}.")
-    state = {}
-    for name, tensor in expected.items():
-        stem, _, kind = name.rpartition(".experts.")
-        if not stem:
-            state[name] = published[name if name.startswith("lm_head.") else "model." + name]
-            continue
-        parts = ("gate_proj", "up_proj") if kind == "gate_up_proj" else ("down_proj",)
-        path = f"model.{stem}.experts."
-        state[name] = torch.stack(
-            [torch.cat([published[f"{path}{e}.{part}.weight"] for part in parts]) for e in range(len(tensor))]
-        )
-    return state
+        if tensor.dtype not in _TYPES:
+            raise ValueError(f"{name} must be of a type in {_TYPES}, got {tensor.dtype}.")
+    parts = {name: [published[part].float() for part in _names(name, tensor)] for name, tensor in expected.items()}
+    return {name: torch.cat(parts[name]).view_as(tensor) for name, tensor in expected.items()}
 
 
-def save_pretrained(model: Transformer, path: str | Path) -> None:
-    """Write ``config.json`` and ``model.safetensors`` into the folder ``path``, made if need be."""
+def save_pretrained(model: Transformer, path: str | Path, tokenizer: Tokenizer | None = None) -> None:
+    """Write the model, and its tokenizer if given, into the folder ``path``, made if need be.
+
+    Token 0 opens and ends a text in transformers, too, and no text that spells it out becomes token 0. Nor is it put
+    before a text: to open a file, begin with ``[0, *ids]``.
+    """
     path = Path(path)
-    write_atomically(path / "config.json", (json.dumps(config_to_hf(model.config), indent=2) + "\n").encode())
+    _write_json(path / "config.json", config_to_hf(model.config))
+    if tokenizer is not None:
+        settings = {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "bos_token": tokenizer.id_to_token(0),
+            "eos_token": tokenizer.id_to_token(0),
+            "split_special_tokens": True,  # where a text spells them out, it is text
+            "clean_up_tokenization_spaces": False,  # decoding keeps every space
+        }
+        write_atomically(path / "tokenizer.json", tokenizer.to_str(pretty=True).encode())
+        _write_json(path / "tokenizer_config.json", settings)
     write_atomically(path / "model.safetensors", save(state_to_hf(model.state_dict()), metadata={"format": "pt"}))
 
 
 def load_pretrained(path: str | Path) -> Transformer:
-    """The model in the folder ``path``, as ``save_pretrained`` or transformers wrote it.
+    """The model in the folder ``path``, as ``save_pretrained`` or transformers wrote it, in one file or in shards.
+
+    It is made in float32, to be trained; weights in bfloat16 or float16 are widened, which loses nothing.
 
     Raises:
-        FileNotFoundError: no ``config.json`` or no ``model.safetensors`` there.
-        ValueError: they do not fit this library or each other; the field, file or tensor is named.
+        FileNotFoundError: a file is missing; it is named.
+        ValueError: a file is damaged, or does not fit this library or the others; file, field or tensor are named.
     """
     path = Path(path)
-    for name in ("config.json", "model.safetensors"):
-        if not (path / name).is_file():
-            raise FileNotFoundError(f"path must be a folder with {name}, got {path}.")
-    config = config_from_hf(json.loads((path / "config.json").read_text()))
-    try:
-        published = load_file(path / "model.safetensors")
-    except SafetensorError as error:
-        raise ValueError(f"{path / 'model.safetensors'} must be a whole safetensors file: {error}.") from error
+    config = _read(path / "config.json", lambda content: config_from_hf(json.loads(content)))
     with torch.device("meta"):
         model = Transformer(config)
-    model.load_state_dict(state_from_hf(published, model.state_dict()), assign=True)
+    model.load_state_dict(state_from_hf(_read_weights(path), model.state_dict()), assign=True)
     return model.requires_grad_()
+
+
+def load_tokenizer(path: str | Path) -> Tokenizer:
+    """The tokenizer in the folder ``path``, as ``save_pretrained`` or transformers wrote it. Errors as above."""
+
+    def parse(content):
+        state = json.loads(content)
+        known = state["model"]["vocab"]  # transformers adds token 0 to those that are looked for in texts
+        state["added_tokens"] = [token for token in state["added_tokens"] if token["content"] not in known]
+        return Tokenizer.from_str(json.dumps(state))
+
+    return _read(Path(path) / "tokenizer.json", parse)
+
+
+def _read_weights(folder: Path) -> dict[str, Tensor]:
+    """The tensors of ``model.safetensors`` or, where an index stands in its place, of the shards that this names."""
+    index = folder / "model.safetensors.index.json"
+    if (folder / "model.safetensors").exists() or not index.exists():
+        return _read(folder / "model.safetensors", load)
+    shard_of = _read(index, lambda content: dict(json.loads(content)["weight_map"]))
+    published = {}
+    for shard in sorted(set(shard_of.values())):
+        tensors = _read(folder / shard, load)
+        if wrong := sorted(tensors.keys() ^ {name for name in shard_of if shard_of[name] == shard}):
+            raise ValueError(f"{folder / shard} must hold the tensors that {index.name} says, not so {wrong[0]}.")
+        published |= tensors
+    return published
+
+
+def _read(file: Path, parse: Callable[[bytes], Any]) -> Any:
+    """What ``parse`` makes of the file. Whatever it finds wrong, and however it says so, the error names the file."""
+    if not file.is_file():
+        raise FileNotFoundError(f"path must be a folder with {file.name}, got {file.parent}.")
+    content = file.read_bytes()
+    try:
+        return parse(content)
+    except Exception as error:
+        raise ValueError(f"{file} must be whole and fit this library, got {type(error).__name__}: {error}") from error
+
+
+def _write_json(file: Path, content: dict) -> None:
+    write_atomically(file, (json.dumps(content, indent=2) + "\n").encode())
