@@ -66,7 +66,9 @@ def config_from_hf(fields: dict) -> ModelConfig:
     for field in needed:
         kind = int | float if field.type is float else field.type  # 10000.0 may be written 10000
         if not isinstance(fields[field.name], kind):
-            raise ValueError(f"{field.name} must be of type {kind}, got {fields[field.name]!r}.")
+            raise ValueError(
+                f"{field.name} must be of type {getattr(kind, '__name__', kind)}, got {fields[field.name]!r}."
+            )
     return ModelConfig(**{field.name: fields[field.name] for field in needed})
 
 
