@@ -221,6 +221,7 @@ def type_of(argument: str, element: str) -> str:
     return "i32"
 
 
+@pytest.mark.slow
 def test_all_kernels_compile_for_hopper_and_use_its_tensor_cores(tmp_path):
     found = json.loads(in_a_new_process("compile_for_hopper()", TRITON_CACHE_DIR=str(tmp_path)))
     assert len(found) == 9
