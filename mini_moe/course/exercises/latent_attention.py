@@ -285,7 +285,9 @@ def _latent_turned(turn):
     return function
 
 
-def _normed_together(own_eps=None, key_normed=True):
+def _normed_together(own_eps, key_normed):
+    """With one root mean square for all of W x, which divides the key or not, for the mistakes."""
+
     def function(x, w, norm, cos, sin, eps=1e-6):
         both = F.linear(x, w)
         normed = _unit(both, eps if own_eps is None else own_eps)
@@ -306,6 +308,8 @@ def _latent_from_the_last_rows(x, w, norm, cos, sin, eps=1e-6):
 
 
 def _key_from_the_latent(normed):
+    """With a key that is the first features of ``normed(latent, norm, eps)``, for the mistakes."""
+
     def function(x, w, norm, cos, sin, eps=1e-6):
         latent = F.linear(x, w[: len(norm)])
         key = normed(latent, norm, eps)[..., : 2 * cos.shape[-1]]
@@ -620,11 +624,13 @@ def _by(of_keys=_of_heads, of_values=_of_heads):
 
 
 def _alike_in_both(product):
-    """The mistake in keys and values, or in either."""
+    """Expansions by ``product`` of keys and values, and of either, for the mistakes."""
     return _by(product, product), _by(of_keys=product), _by(of_values=product)
 
 
 def _cut_from_the_wrong_end(latent_too, key_too):
+    """With the last C features as the latent, the first R as the key, or both, for the mistakes."""
+
     def function(memory, w_uk, w_uv):
         C = w_uk.shape[-1]
         R = memory.shape[-1] - C
@@ -916,11 +922,11 @@ class _Origins(TorchDispatchMode):
         return result
 
     def _of(self, tensor):
-        return self.names.get(tensor.untyped_storage()._cdata, frozenset())
+        return self.names.get(tensor.untyped_storage().data_ptr(), frozenset())
 
     def _note(self, tensor, names):
         self.alive.append(tensor)
-        self.names[tensor.untyped_storage()._cdata] = self._of(tensor) | names
+        self.names[tensor.untyped_storage().data_ptr()] = self._of(tensor) | names
 
 
 # Operations that take no more than shape and type from the tensors they are given.
@@ -931,22 +937,24 @@ def _tensors(value):
     return [leaf for _, leaf in flatten(value) if isinstance(leaf, Tensor)]
 
 
+_CURES = (
+    ("keys", "w_uk_HPC", "Fold it into the query; then the query meets the memory as it is."),
+    ("values", "w_uv_HWC", "Take the weighted mean of the latents first, and apply it to that, once."),
+)
+
+
 def _never_expands(function, q_nope, q_rope, memory, w_uk, w_uv):
     def watch(names):
-        for what, matrix in (("keys", "w_uk_HPC"), ("values", "w_uv_HWC")):
+        for what, matrix, cure in _CURES:
             if names >= {"memory", matrix} and "query" not in names:
                 raise Wrong(
                     f"It makes {what} of the heads, for every position: `{matrix}` meets the memory before any query "
-                    f"does. {cure[what]}",
+                    f"does. {cure}",
                     got=f"{what} made",
                     expected=f"no {what} made",
                     mistake="expands the memory",
                 )
 
-    cure = {
-        "keys": "Fold the matrix into the query; then the query meets the memory as it is.",
-        "values": "Take the weighted mean of the latents first, and apply the matrix to that, once.",
-    }
     # One query against a longer memory, as in writing: there an einsum of three, too, chooses the cheaper way.
     arguments = q_nope[:, :, -1:].clone(), q_rope[:, :, -1:].clone(), memory.repeat(1, 8, 1), w_uk, w_uv
     names = "query", "query", "memory", "w_uk_HPC", "w_uv_HWC"
@@ -993,7 +1001,7 @@ def _absorbed(
 
 
 def _another_latent(change):
-    """With ``change(latent, R)`` in place of the latent that scores, that gives, or both, for the mistakes."""
+    """With ``change(latent)`` in place of the latent, for the mistakes."""
 
     def function(q_nope, q_rope, memory, w_uk, w_uv):
         C = w_uk.shape[-1]
@@ -1017,6 +1025,8 @@ def _parts_exchanged(q_nope, q_rope, memory, w_uk, w_uv):
 
 
 def _two_softmaxes(share):
+    """With the results of the two parts of the score added up, times ``share``, for the mistakes."""
+
     def function(q_nope, q_rope, memory, w_uk, w_uv):
         whole = _absorbed()
         by_content, by_position = (whole(q_nope * a, q_rope * b, memory, w_uk, w_uv) for a, b in ((1, 0), (0, 1)))
