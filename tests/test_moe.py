@@ -1,14 +1,29 @@
 """Routing, balance and the expert product against plain loops, over random shapes."""
 
+import math
+
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
-from transformers.models.deepseek_v3.modeling_deepseek_v3 import DeepseekV3TopkRouter
+from oracles.gradients import assert_same_with_gradients, random
+from torch.func import functional_call
+from transformers import DeepseekV3Config
+from transformers.models.deepseek_v3.modeling_deepseek_v3 import DeepseekV3MoE, DeepseekV3TopkRouter
 
 from mini_moe.config import tiny
-from mini_moe.dispatch import grouped, loop
-from mini_moe.moe import expert_load, route, sequence_balance_loss, update_bias
+from mini_moe.dispatch import PATHS
+from mini_moe.hf import config_to_hf
+from mini_moe.moe import (
+    MoE,
+    affinities,
+    expert_load,
+    limit_to_groups,
+    mixture,
+    route,
+    sequence_balance_loss,
+    update_bias,
+)
 
 
 @st.composite
@@ -27,6 +42,29 @@ def routings(draw):
         draw(st.sampled_from([1.0, 2.5])),
         draw(st.integers(0, 99)),
     )
+
+
+@given(st.integers(1, 5), st.integers(1, 6), st.integers(1, 6), st.booleans(), st.integers(0, 99))
+def test_affinities_are_sigmoids_of_dot_products_in_float32(N, D, E, narrow, seed):
+    dtype = torch.bfloat16 if narrow else torch.float64
+    x, centroids = random(N, D, seed=seed, dtype=dtype).detach(), random(E, D, seed=seed + 1, dtype=dtype).detach()
+    expected = [
+        [1 / (1 + math.exp(-sum(a * b for a, b in zip(row, centroid, strict=True)))) for centroid in centroids.tolist()]
+        for row in x.tolist()
+    ]
+    torch.testing.assert_close(affinities(x, centroids), torch.tensor(expected))
+
+
+@given(st.integers(1, 5), st.integers(1, 4), st.integers(1, 4), st.data())
+def test_only_the_best_groups_stay_open(N, groups, per_group, data):
+    kept = data.draw(st.integers(1, groups))
+    choice = random(N, groups * per_group, seed=data.draw(st.integers(0, 99))).detach()
+    expected = []
+    for row in choice.tolist():
+        cut = [row[start : start + per_group] for start in range(0, len(row), per_group)]
+        best = sorted(range(groups), key=lambda g: sum(sorted(cut[g])[-2:]), reverse=True)[:kept]
+        expected.append([score if g in best else -math.inf for g in range(groups) for score in cut[g]])
+    assert limit_to_groups(choice, groups, kept).tolist() == expected
 
 
 @given(routings(), st.sampled_from([1, 3, 17]))
@@ -110,30 +148,94 @@ def test_bias_rises_for_idle_experts_only_by_gamma():
     assert bias.tolist() == [0.5] * 4
 
 
-@pytest.mark.parametrize("experts", ["random", "all to one", "one token", "every expert"])
-def test_the_grouped_product_equals_the_loop(experts):
-    torch.manual_seed(1)
-    N, D, E, I, K = 13, 16, 5, 8, 2
-    if experts == "one token":
-        N = 1
-    if experts == "every expert":
-        K = E
-    chosen = torch.stack([torch.randperm(E)[:K] for _ in range(N)])
-    if experts == "all to one":
-        chosen = torch.full((N, 1), 3)
-    inputs = (
-        torch.randn(N, D), torch.rand(chosen.shape), torch.randn(E, 2 * I, D) / 4, torch.randn(E, D, I) / 3
+@given(st.integers(1, 4), st.integers(1, 9), st.sampled_from([1e-3, 0.1]), st.integers(0, 99))
+def test_bias_moves_against_the_load_of_the_whole_batch(A, E, gamma, seed):
+    """By whole numbers: E times an expert's load against the load of all."""
+    generator = torch.Generator().manual_seed(seed)
+    bias, loads = torch.randn(E, generator=generator), torch.randint(6, (A, E), generator=generator)
+    load = [sum(loads[:, e].tolist()) for e in range(E)]
+    signs = [(sum(load) > E * n) - (sum(load) < E * n) for n in load]
+    expected = bias + gamma * torch.tensor(signs)
+    torch.testing.assert_close(update_bias(bias, loads.float(), gamma), expected, rtol=0, atol=1e-6)
+    in_one = update_bias(bias, loads.float().sum(dim=0, keepdim=True), gamma)
+    assert torch.equal(update_bias(bias, loads.float(), gamma), in_one)
+
+
+@st.composite
+def choices(draw):
+    """Experts of each token, (N, K), how many there are, D, I, seed; crowded: all tokens to the same K, many empty."""
+    N, E, seed = draw(st.integers(1, 20)), draw(st.integers(1, 6)), draw(st.integers(0, 99))
+    K, crowded = draw(st.integers(1, E)), draw(st.booleans())
+    generator = torch.Generator().manual_seed(seed)
+    rows = [torch.randperm(E, generator=generator)[:K] for _ in range(N)]
+    experts = torch.stack(rows[:1] * N if crowded else rows)
+    return experts, E, 8 * draw(st.integers(1, 2)), 8 * draw(st.integers(1, 2)), seed
+
+
+def random_float32(*shape, seed):
+    """Small, so that values and gradients stay of size 1, and float32 is right to within the usual tolerance."""
+    return (0.3 * random(*shape, seed=seed)).float().detach().requires_grad_()
+
+
+def expert_written_out(gate_up, down):
+    w_gate, w_up = gate_up.chunk(2)
+
+    def run(x_D):
+        gate = w_gate @ x_D
+        return down @ (gate / (1 + torch.exp(-gate)) * (w_up @ x_D))
+
+    return run
+
+
+@pytest.mark.parametrize("path", PATHS)
+@given(case=choices())
+@example((torch.full((20, 1), 3), 5, 8, 8, 0))  # all tokens to one expert, the others empty
+@example((torch.tensor([[2, 0, 1]]), 3, 8, 16, 0))  # one token, all experts
+def test_each_dispatch_path_equals_the_definition_in_float64(path, case):
+    experts, E, D, I, seed = case
+    shapes = (len(experts), D), experts.shape, (E, 2 * I, D), (E, D, I)
+    x, weights, gate_up, down = (random_float32(*shape, seed=seed + i) for i, shape in enumerate(shapes))
+    routed = [expert_written_out(*pair) for pair in zip(gate_up.double(), down.double(), strict=True)]
+    expected = mixture(x.double(), weights.double(), experts, routed, shared=torch.zeros_like)
+    ours = PATHS[path](x, weights, experts, gate_up, down)
+    assert ours.dtype == torch.float32
+    assert_same_with_gradients(ours, expected.float(), (x, weights, gate_up, down))
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")  # the oracle's shared expert of width 0
+@pytest.mark.parametrize("path", PATHS)
+@given(
+    case=routings(),
+    sizes=st.tuples(st.integers(1, 2), st.integers(1, 9)),
+    shared=st.integers(0, 2),
+    crowded=st.booleans(),
+)
+@example(case=(4, 4, 1, 1, True, 2.5, 0), sizes=(2, 9), shared=1, crowded=False)  # K = E
+@example(case=(8, 1, 4, 2, True, 1.0, 0), sizes=(2, 9), shared=1, crowded=True)  # all tokens to one expert
+@example(case=(8, 2, 4, 2, False, 2.5, 0), sizes=(1, 1), shared=0, crowded=False)  # one token, no shared expert
+def test_the_layer_and_its_gradients_equal_the_oracles(path, case, sizes, shared, crowded):
+    """Crowded: the bias sends every token to the same experts, the others stay empty."""
+    E, top_k, groups, kept, normalize, scale, seed = case
+    config = tiny().replace(
+        hidden_size=16, moe_intermediate_size=8, n_routed_experts=E, num_experts_per_tok=top_k, n_shared_experts=shared,
+        n_group=groups, topk_group=kept, norm_topk_prob=normalize, routed_scaling_factor=scale,
     )  # fmt: skip
-    x, weights, gate_up, down = (tensor.requires_grad_() for tensor in inputs)
-    ours, theirs = (product(x, weights, chosen, gate_up, down) for product in (grouped, loop))
-    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
-    direction = torch.randn(N, D)
-    for one, other in zip(
-        torch.autograd.grad((ours * direction).sum(), (x, weights, gate_up, down)),
-        torch.autograd.grad((theirs * direction).sum(), (x, weights, gate_up, down)),
-        strict=True,
-    ):
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+    layer, oracle = MoE(config, PATHS[path]), DeepseekV3MoE(DeepseekV3Config(**config_to_hf(config)))
+    x, bias = random_float32(*sizes, 16, seed=seed), random_float32(E, seed=seed + 1).detach()
+    weights = {
+        name: random_float32(*parameter.shape, seed=seed + i)
+        for i, (name, parameter) in enumerate(layer.named_parameters(), start=2)
+    }
+    state = weights | {"gate.e_score_correction_bias": 10 * bias.argsort() if crowded else bias}
+    ours, routing = functional_call(layer, state, (x,))
+    assert_same_with_gradients(ours, functional_call(oracle, state, (x,)), (x, *weights.values()))
+    gate = {name: state[f"gate.{name}"] for name in ("weight", "e_score_correction_bias")}
+    logits, _, experts = functional_call(oracle.gate, gate, (x,))
+    torch.testing.assert_close(routing.scores_BTE, logits.sigmoid().unflatten(0, sizes))
+    chosen = routing.experts_BTK.flatten(0, 1)
+    assert torch.equal(chosen.sort(dim=-1).values, experts.sort(dim=-1).values)
+    if crowded:
+        assert (chosen.sort(dim=-1).values == chosen[:1].sort(dim=-1).values).all()
 
 
 def test_load_counts_each_choice():
