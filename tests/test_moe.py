@@ -214,7 +214,7 @@ def test_each_dispatch_path_equals_the_definition_in_float64(path, case):
 @example(case=(8, 1, 4, 2, True, 1.0, 0), sizes=(2, 9), shared=1, crowded=True)  # all tokens to one expert
 @example(case=(8, 2, 4, 2, False, 2.5, 0), sizes=(1, 1), shared=0, crowded=False)  # one token, no shared expert
 def test_the_layer_and_its_gradients_equal_the_oracles(path, case, sizes, shared, crowded):
-    """Crowded: the bias sends every token to the same experts, the others stay empty."""
+    """Crowded: the bias, of powers of 2 so that no two groups tie, sends every token to the same experts."""
     E, top_k, groups, kept, normalize, scale, seed = case
     config = tiny().replace(
         hidden_size=16, moe_intermediate_size=8, n_routed_experts=E, num_experts_per_tok=top_k, n_shared_experts=shared,
@@ -226,7 +226,7 @@ def test_the_layer_and_its_gradients_equal_the_oracles(path, case, sizes, shared
         name: random_float32(*parameter.shape, seed=seed + i)
         for i, (name, parameter) in enumerate(layer.named_parameters(), start=2)
     }
-    state = weights | {"gate.e_score_correction_bias": 10 * bias.argsort() if crowded else bias}
+    state = weights | {"gate.e_score_correction_bias": 10 * 2.0 ** bias.argsort() if crowded else bias}
     ours, routing = functional_call(layer, state, (x,))
     assert_same_with_gradients(ours, functional_call(oracle, state, (x,)), (x, *weights.values()))
     gate = {name: state[f"gate.{name}"] for name in ("weight", "e_score_correction_bias")}
