@@ -64,11 +64,9 @@ def config_from_hf(fields: dict) -> ModelConfig:
     if missing := [field.name for field in needed if field.name not in fields]:
         raise ValueError(f"config.json must have the fields {', '.join(missing)}.")
     for field in needed:
-        kind = int | float if field.type is float else field.type  # 10000.0 may be written 10000
-        if not isinstance(fields[field.name], kind):
-            raise ValueError(
-                f"{field.name} must be of type {getattr(kind, '__name__', kind)}, got {fields[field.name]!r}."
-            )
+        kind, value = field.type, fields[field.name]
+        if not isinstance(value, int | float if kind is float else kind):  # 10000.0 may be written 10000
+            raise ValueError(f"{field.name} must be of type {getattr(kind, '__name__', kind)}, got {value!r}.")
     return ModelConfig(**{field.name: fields[field.name] for field in needed})
 
 
