@@ -16,7 +16,8 @@ BLOCK = 64  # queries at a time: half of all pairs lie in the future, small bloc
 def apply_rotary_as_complex(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """``layers.apply_rotary``: to turn the pair (a, b) by an angle is to multiply a + ib by cos + i sin."""
     wide = x.to(torch.promote_types(x.dtype, cos.dtype))
-    pairs = torch.view_as_complex(wide.unflatten(-1, (-1, 2)).contiguous())
+    wide = wide.clone(memory_format=torch.contiguous_format)  # a view may begin at an odd place, which complex cannot
+    pairs = torch.view_as_complex(wide.unflatten(-1, (-1, 2)))
     return torch.view_as_real(pairs * torch.complex(cos, sin)).flatten(-2).to(x.dtype)
 
 

@@ -1,6 +1,6 @@
 """The course's side of the project: all that knows of notebooks.
 
-    from mini_moe.course import Explore, check, compare, hint, quiz, recorded, table, verdict
+    from mini_moe.course import Explore, check, checkpoint, compare, hint, quiz, recorded, table, verdict
 
 The library never imports this package; this package imports the library.
 """
@@ -9,8 +9,8 @@ from mini_moe.course.check import check, hint
 from mini_moe.course.compare import compare
 from mini_moe.course.explore import Explore
 from mini_moe.course.quiz import quiz
-from mini_moe.course.recorded import recorded
+from mini_moe.course.recorded import checkpoint, recorded
 from mini_moe.course.table import table
 from mini_moe.course.verdict import verdict
 
-__all__ = ["Explore", "check", "compare", "hint", "quiz", "recorded", "table", "verdict"]
+__all__ = ["Explore", "check", "checkpoint", "compare", "hint", "quiz", "recorded", "table", "verdict"]

@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import load_file, save
 
 from mini_moe import data, run
-from mini_moe.config import split_experts, tiny
+from mini_moe.config import ModelConfig, tiny
 from mini_moe.course.compare import Plan, Run, compare
 from mini_moe.course.recorded import ARTIFACTS
 from mini_moe.files import home, write_atomically
@@ -40,29 +40,29 @@ class Experiment:
     seeds: tuple[int, ...]
 
 
-def _plan(model_config=None, **changes) -> Plan:
-    return model_config or tiny(), TrainConfig(**{"steps": 600, "precision": "bfloat16"} | changes)
+def _plan(model_config: ModelConfig, steps: int, **changes) -> Plan:
+    return model_config, TrainConfig(steps=steps, precision="bfloat16", **changes)
 
 
 DENSE = tiny().replace(first_k_dense_replace=tiny().num_hidden_layers)
 SIXTEEN = tiny().replace(n_routed_experts=16)
 EXPERIMENTS = {
-    "experts": Experiment(
-        {
-            "dense": _plan(DENSE),
-            "8 experts": _plan(),
-            "32 finer experts": _plan(split_experts(tiny(), 4)),
-        },
-        seeds=(0, 1, 2, 3, 4),
-    ),
     "balance": Experiment(
         {
-            "none": _plan(SIXTEEN, balance_alpha=0.0, bias_gamma=0.0),
-            "loss 0.01": _plan(SIXTEEN, balance_alpha=0.01, bias_gamma=0.0),
-            "loss 1": _plan(SIXTEEN, balance_alpha=1.0, bias_gamma=0.0),
-            "bias": _plan(SIXTEEN, balance_alpha=0.0),
+            "none": _plan(SIXTEEN, 300, balance_alpha=0.0, bias_gamma=0.0),
+            "loss 0.01": _plan(SIXTEEN, 300, balance_alpha=0.01, bias_gamma=0.0),
+            "loss 1": _plan(SIXTEEN, 300, balance_alpha=1.0, bias_gamma=0.0),
+            "bias": _plan(SIXTEEN, 300, balance_alpha=0.0),
         },
         seeds=(0, 1, 2),
+    ),
+    "experts": Experiment(
+        {
+            "dense": _plan(DENSE, 800),
+            "dense, as long": _plan(DENSE, 920),  # about the time that 800 steps with experts take
+            "8 experts": _plan(tiny(), 800),
+        },
+        seeds=(0, 1, 2, 3),
     ),
 }
 
@@ -71,7 +71,7 @@ def record_tiny() -> None:
     """The run of the preset `tiny`: its curve, and its weights as a folder in transformers' format."""
     folder = home() / "records" / "tiny"
     if not (folder / "run.json").exists():
-        run.start(folder, tiny(), TrainConfig(steps=3000), None)
+        run.start(folder, tiny(), TrainConfig(steps=3000), None, precision="bfloat16", dispatch="grouped")
     elif not (folder / "result.json").exists():
         run.resume(folder)
     made, result = (json.loads((folder / file).read_text()) for file in ("run.json", "result.json"))

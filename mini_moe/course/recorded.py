@@ -3,20 +3,39 @@
 import json
 from pathlib import Path
 
+from mini_moe.hf import load_pretrained, load_tokenizer
+
 ARTIFACTS = Path(__file__).parent.parent / "artifacts"
 
 
 def recorded(name):
     """The record of that name, a dictionary.
 
-    ``bits_per_byte``, and ``gzip -9`` and ``xz -9`` on the same text; ``losses``, a mean for each ``every`` steps;
-    ``minutes``, ``tokens``, ``steps``; and where it comes from: ``how`` (one line) and ``run``.
+    All tell where they come from: ``how`` (one line), ``run``, ``minutes``, ``tokens``; ``every``: a curve's numbers
+    are means of so many steps. ``tiny`` has ``losses``, ``bits_per_byte``, and ``gzip -9`` and ``xz -9`` on the same
+    text; a comparison has ``runs``: for each plan, and each of ``seeds``, ``losses``, ``load ratios``,
+    ``bits_per_byte`` and ``seconds a step``.
 
     Raises:
         ValueError: there is no such record.
     """
     path = ARTIFACTS / f"{name}.json"
     if not path.exists():
-        names = ", ".join(sorted(file.stem for file in ARTIFACTS.glob("*.json")))
-        raise ValueError(f"name must be one of {names}, got {name!r}.")
+        raise ValueError(f"name must be one of {_names('*.json')}, got {name!r}.")
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def checkpoint(name):
+    """The trained model of that name, in float32, and its tokenizer.
+
+    Raises:
+        ValueError: there is no such checkpoint.
+    """
+    folder = ARTIFACTS / name
+    if not folder.is_dir():
+        raise ValueError(f"name must be one of {_names('*/')}, got {name!r}.")
+    return load_pretrained(folder), load_tokenizer(folder)
+
+
+def _names(pattern):
+    return ", ".join(sorted(path.stem for path in ARTIFACTS.glob(pattern)))

@@ -33,6 +33,13 @@ HEADLINES = {
         "37.55 B per token with embedding and head. All 671 B must still be stored (DeepSeek-V3 report, section 4.2).",
         "true of work, not of memory",
     ),
+    3: Headline(
+        "A team of experts: only the specialist answers, so each answer takes less work.",
+        "The work falls: 37 of 671 billion parameters are used for a token. But experts are chosen for each token, in "
+        "each layer, and are no specialists for topics; balancing them and sending tokens to them costs something "
+        "(DeepSeekMoE, section 4; DeepSeek-V3 report, sections 2.1.2 and 3.2).",
+        "true of work, not of specialists",
+    ),
     10: Headline(
         "It runs on a gaming card.",
         "The small models distilled from it do. The full model needs about 671 GB for its weights in FP8, and more to "

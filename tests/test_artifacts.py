@@ -1,0 +1,100 @@
+"""What lessons start from is what it says: every checkpoint and every curve is measured again."""
+
+import itertools
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from mini_moe import Transformer, data
+from mini_moe.config import ModelConfig
+from mini_moe.course import checkpoint, recorded
+from mini_moe.course.record import EXPERIMENTS
+from mini_moe.course.recorded import ARTIFACTS
+from mini_moe.run import circumstances
+from mini_moe.train import TrainConfig, evaluate, make_optimizer, train
+
+WINDOWS = 64  # of the held-out text: two seconds, and within 0.05 of the whole
+RECORDS = sorted(path.stem for path in ARTIFACTS.glob("*.json"))
+TRAINED = [name for name in RECORDS if "losses" in recorded(name) or "runs" in recorded(name)]
+
+
+@pytest.fixture(scope="module")
+def text():
+    return data.load(vocab_size=1024, progress=False)
+
+
+def same_text(record, text):
+    return circumstances(text)["text"]["fingerprint"] == record["run"]["text"]["fingerprint"]
+
+
+def test_the_artifacts_are_small():
+    assert sum(path.stat().st_size for path in ARTIFACTS.rglob("*")) < 6e6
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_record_says_where_it_comes_from(name):
+    made = recorded(name)["run"]
+    assert {"date", "python", "torch", "machine"} <= made.keys()
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_training_says_what_it_took(name):
+    record = recorded(name)
+    assert record["tokens"] > 0 and record["minutes"] > 0 and "make artifacts" in record["how"]
+
+
+def test_the_checkpoint_is_in_sixteen_bits_and_measures_what_its_record_says(text):
+    """Within 0.05 bits per byte on a part of the text; on another Python's library, within 0.3."""
+    assert {tensor.dtype for tensor in load_file(ARTIFACTS / "tiny" / "model.safetensors").values()} == {torch.bfloat16}
+    record, (model, tokenizer) = recorded("tiny"), checkpoint("tiny")
+    same = same_text(record, text)
+    if not same:
+        text = retokenized(text, tokenizer)
+    measured = evaluate(model, text, TrainConfig(steps=1), n_windows=WINDOWS, progress=False)
+    assert measured == pytest.approx(record["bits_per_byte of the checkpoint"], abs=0.05 if same else 0.3)
+    assert abs(record["bits_per_byte of the checkpoint"] - record["bits_per_byte"]) < 0.01, "the price of 16 bits"
+
+
+def retokenized(text, tokenizer):
+    """The held-out text in the tokens of the checkpoint's own tokenizer."""
+    ids = torch.tensor(tokenizer.encode(text.heldout_text.decode()).ids, dtype=torch.int32)
+    return data.Dataset(text.name, tokenizer, text.train, ids, text.heldout_bytes, text.heldout_text)
+
+
+def begins_as(losses, every, model_config, train_config, text):
+    """Whether a training that begins now goes through the first point of a recorded curve."""
+    torch.manual_seed(train_config.seed)
+    model = Transformer(model_config)
+    steps = train(model, make_optimizer(model, train_config), text.train, train_config)
+    now = [step.loss for step in itertools.islice(steps, every)]
+    return sum(now) / every == pytest.approx(losses[0], abs=0.02)
+
+
+def test_the_curve_of_the_checkpoint_begins_as_recorded(text):
+    record = recorded("tiny")
+    if not same_text(record, text):
+        pytest.skip("recorded on the sources of another Python")
+    configs = ModelConfig(**record["run"]["model"]), TrainConfig(**record["run"]["train"])
+    assert begins_as(record["losses"], record["every"], *configs, text)
+
+
+@pytest.mark.parametrize(("name", "plan"), [(name, plan) for name in EXPERIMENTS for plan in EXPERIMENTS[name].plans])
+def test_a_recorded_comparison_is_of_these_plans_and_begins_as_recorded(name, plan, text):
+    record, (model_config, train_config) = recorded(name), EXPERIMENTS[name].plans[plan]
+    assert record["seeds"] == list(EXPERIMENTS[name].seeds)
+    assert ModelConfig(**record["model"][plan]) == model_config
+    assert TrainConfig(**record["train"][plan]) == train_config
+    assert all(len(run["losses"]) * record["every"] == train_config.steps for run in record["runs"][plan])
+    if not same_text(record, text):
+        pytest.skip("recorded on the sources of another Python")
+    assert begins_as(record["runs"][plan][0]["losses"], record["every"], model_config, train_config, text)
+
+
+def test_an_unknown_record_is_told_which_there_are():
+    with pytest.raises(ValueError, match=f"name must be one of {', '.join(RECORDS)}, got 'huge'"):
+        recorded("huge")
+    with pytest.raises(ValueError, match="name must be one of tiny, got 'huge'"):
+        checkpoint("huge")
+    assert json.loads((ARTIFACTS / "tiny" / "config.json").read_text())["model_type"] == "deepseek_v3"
