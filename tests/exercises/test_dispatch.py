@@ -520,6 +520,114 @@ def _(x_ND, weights_NK, experts_NK, gate_up, down):
         y.index_add_(0, token, ffn(x_ND[token], gate_up[e], down[e]) * weights_NK[token, choice, None])
 
 
+@wrong(LOOP, "nothing added", "index_add not kept")
+def _(x_ND, weights_NK, experts_NK, gate_up, down):
+    y = torch.zeros_like(x_ND)
+    for e in range(len(down)):
+        token, choice = torch.where(experts_NK == e)
+        y.index_add(0, token, ffn(x_ND[token], gate_up[e], down[e]) * weights_NK[token, choice, None])
+    return y
+
+
+@wrong(LOOP, "one expert for all", "the first")
+def _(x_ND, weights_NK, experts_NK, gate_up, down):
+    y = torch.zeros_like(x_ND)
+    for e in range(len(down)):
+        token, choice = torch.where(experts_NK == e)
+        y.index_add_(0, token, ffn(x_ND[token], gate_up[0], down[0]) * weights_NK[token, choice, None])
+    return y
+
+
+@wrong(LOOP, "one expert for all", "the mean")
+def _(x_ND, weights_NK, experts_NK, gate_up, down):
+    y = torch.zeros_like(x_ND)
+    for e in range(len(down)):
+        token, choice = torch.where(experts_NK == e)
+        y.index_add_(0, token, ffn(x_ND[token], gate_up.mean(0), down.mean(0)) * weights_NK[token, choice, None])
+    return y
+
+
+@wrong(LOOP, "another bend", "relu")
+def _(x_ND, weights_NK, experts_NK, gate_up, down):
+    y = torch.zeros_like(x_ND)
+    for e in range(len(down)):
+        token, choice = torch.where(experts_NK == e)
+        gate, up = (x_ND[token] @ gate_up[e].T).chunk(2, dim=-1)
+        y.index_add_(0, token, (gate.clamp(min=0) * up) @ down[e].T * weights_NK[token, choice, None])
+    return y
+
+
+@wrong(LOOP, "another bend", "gelu")
+def _(x_ND, weights_NK, experts_NK, gate_up, down):
+    y = torch.zeros_like(x_ND)
+    for e in range(len(down)):
+        token, choice = torch.where(experts_NK == e)
+        gate, up = (x_ND[token] @ gate_up[e].T).chunk(2, dim=-1)
+        y.index_add_(0, token, (F.gelu(gate) * up) @ down[e].T * weights_NK[token, choice, None])
+    return y
+
+
+@wrong(LOOP, "no gate", "silu(up)")
+def _(x_ND, weights_NK, experts_NK, gate_up, down):
+    y = torch.zeros_like(x_ND)
+    for e in range(len(down)):
+        token, choice = torch.where(experts_NK == e)
+        gate, up = (x_ND[token] @ gate_up[e].T).chunk(2, dim=-1)
+        y.index_add_(0, token, F.silu(up) @ down[e].T * weights_NK[token, choice, None])
+    return y
+
+
+@wrong(LOOP, "no way up", "silu(gate)")
+def _(x_ND, weights_NK, experts_NK, gate_up, down):
+    y = torch.zeros_like(x_ND)
+    for e in range(len(down)):
+        token, choice = torch.where(experts_NK == e)
+        gate, up = (x_ND[token] @ gate_up[e].T).chunk(2, dim=-1)
+        y.index_add_(0, token, F.silu(gate) @ down[e].T * weights_NK[token, choice, None])
+    return y
+
+
+@wrong(LOOP, "only one expert", "returned in the loop")
+def _(x_ND, weights_NK, experts_NK, gate_up, down):
+    y = torch.zeros_like(x_ND)
+    for e in range(len(down)):
+        token, choice = torch.where(experts_NK == e)
+        y.index_add_(0, token, ffn(x_ND[token], gate_up[e], down[e]) * weights_NK[token, choice, None])
+        return y
+
+
+@wrong(LOOP, "only one expert", "made in the loop")
+def _(x_ND, weights_NK, experts_NK, gate_up, down):
+    y = torch.zeros_like(x_ND)
+    for e in range(len(down)):
+        token, choice = torch.where(experts_NK == e)
+        y = torch.zeros_like(x_ND)
+        y.index_add_(0, token, ffn(x_ND[token], gate_up[e], down[e]) * weights_NK[token, choice, None])
+    return y
+
+
+@wrong(LOOP, "token 0 taken for none", "token.any()")
+def _(x_ND, weights_NK, experts_NK, gate_up, down):
+    y = torch.zeros_like(x_ND)
+    for e in range(len(down)):
+        token, choice = torch.where(experts_NK == e)
+        if not token.any():
+            continue
+        y.index_add_(0, token, ffn(x_ND[token], gate_up[e], down[e]) * weights_NK[token, choice, None])
+    return y
+
+
+@wrong(LOOP, "tokens dropped", "above a capacity of 1.25")
+def _(x_ND, weights_NK, experts_NK, gate_up, down):
+    y = torch.zeros_like(x_ND)
+    for e in range(len(down)):
+        token, choice = torch.where(experts_NK == e)
+        capacity = int(1.25 * experts_NK.numel() / len(down))
+        token, choice = token[:capacity], choice[:capacity]
+        y.index_add_(0, token, ffn(x_ND[token], gate_up[e], down[e]) * weights_NK[token, choice, None])
+    return y
+
+
 @right(LOOP, "tokens and choices in loops")
 def _(x_ND, weights_NK, experts_NK, gate_up, down):
     rows = []
@@ -643,6 +751,16 @@ def _(experts_NK, n_experts):
     pairs, ends = [], []
     for e in range(n_experts):
         pairs += [k * N + n for n in range(N) for k in range(K) if experts_NK[n, k] == e]
+        ends.append(len(pairs))
+    return torch.tensor(pairs), torch.tensor(ends)
+
+
+@wrong(SORT, "pairs numbered with E")
+def _(experts_NK, n_experts):
+    pairs, ends = [], []
+    for e in range(n_experts):
+        for token, choice in (experts_NK == e).nonzero().tolist():
+            pairs.append(token * n_experts + choice)
         ends.append(len(pairs))
     return torch.tensor(pairs), torch.tensor(ends)
 
@@ -898,6 +1016,28 @@ def _(x_JD, weight, ends_E):
     starts = [0, *ends_E.tolist()]
     for e in range(len(ends_E) - 1):
         y[starts[e] : starts[e + 1]] = x_JD[starts[e] : starts[e + 1]] @ weight[e].T
+    return y
+
+
+@wrong(LINEAR, "stops at an empty expert", "break")
+def _(x_JD, weight, ends_E):
+    y = torch.zeros(len(x_JD), weight.shape[1])
+    start = 0
+    for end, w in zip(ends_E.tolist(), weight, strict=True):
+        if start == end:
+            break
+        y[start:end] = x_JD[start:end] @ w.T
+        start = end
+    return y
+
+
+@wrong(LINEAR, "only the last slice", "made in the loop")
+def _(x_JD, weight, ends_E):
+    start = 0
+    for end, w in zip(ends_E.tolist(), weight, strict=True):
+        y = torch.zeros(len(x_JD), weight.shape[1])
+        y[start:end] = x_JD[start:end] @ w.T
+        start = end
     return y
 
 
@@ -1356,6 +1496,110 @@ def _(x_ND, weights_NK, experts_NK, gate_up, down):
     return torch.zeros_like(x_ND).index_add(0, token, y * weights_NK.flatten()[pair, None])
 
 
+@wrong(SLICED, "gathered, not added")
+def _(x_ND, weights_NK, experts_NK, gate_up, down):
+    N, K = experts_NK.shape
+    pair, ends = sort_by_expert(experts_NK, len(down))
+    token = pair // K
+    y = rows_of(x_ND[token], gate_up, down, ends) * weights_NK.flatten()[pair, None]
+    return y[token].view(N, K, -1).sum(1)
+
+
+@wrong(SLICED, "wrong token of a pair", "sorted back, but shaped (K, N)")
+def _(x_ND, weights_NK, experts_NK, gate_up, down):
+    N, K = experts_NK.shape
+    pair, ends = sort_by_expert(experts_NK, len(down))
+    token = pair // K
+    y = rows_of(x_ND[token], gate_up, down, ends) * weights_NK.flatten()[pair, None]
+    return y[pair.argsort()].view(K, N, -1).sum(0)
+
+
+@wrong(SLICED, "weights sorted, rows sorted back")
+def _(x_ND, weights_NK, experts_NK, gate_up, down):
+    N, K = experts_NK.shape
+    pair, ends = sort_by_expert(experts_NK, len(down))
+    token = pair // K
+    y = rows_of(x_ND[token], gate_up, down, ends)[pair.argsort()].view(N, K, -1)
+    return (y * weights_NK.flatten()[pair].view(N, K, 1)).sum(1)
+
+
+@wrong(SLICED, "weights laid flat by choice")
+def _(x_ND, weights_NK, experts_NK, gate_up, down):
+    N, K = experts_NK.shape
+    pair, ends = sort_by_expert(experts_NK, len(down))
+    token = pair // K
+    y = rows_of(x_ND[token], gate_up, down, ends) * weights_NK.T.flatten()[pair, None]
+    return torch.zeros_like(x_ND).index_add(0, token, y)
+
+
+@wrong(SLICED, "wrong token of a pair", "added to the remainder")
+def _(x_ND, weights_NK, experts_NK, gate_up, down):
+    N, K = experts_NK.shape
+    pair, ends = sort_by_expert(experts_NK, len(down))
+    token = pair // K
+    y = rows_of(x_ND[token], gate_up, down, ends) * weights_NK.flatten()[pair, None]
+    return torch.zeros_like(x_ND).index_add(0, pair % K, y)
+
+
+@wrong(SLICED, "wrong token of a pair", "added as if numbered by choice")
+def _(x_ND, weights_NK, experts_NK, gate_up, down):
+    N, K = experts_NK.shape
+    pair, ends = sort_by_expert(experts_NK, len(down))
+    token = pair // K
+    y = rows_of(x_ND[token], gate_up, down, ends) * weights_NK.flatten()[pair, None]
+    return torch.zeros_like(x_ND).index_add(0, pair % N, y)
+
+
+@wrong(SLICED, "nothing added", "index_add not kept")
+def _(x_ND, weights_NK, experts_NK, gate_up, down):
+    N, K = experts_NK.shape
+    pair, ends = sort_by_expert(experts_NK, len(down))
+    token = pair // K
+    y = rows_of(x_ND[token], gate_up, down, ends) * weights_NK.flatten()[pair, None]
+    out = torch.zeros_like(x_ND)
+    out.index_add(0, token, y)
+    return out
+
+
+@wrong(SLICED, "one expert for all", "the first")
+def _(x_ND, weights_NK, experts_NK, gate_up, down):
+    N, K = experts_NK.shape
+    pair, ends = sort_by_expert(experts_NK, len(down))
+    token = pair // K
+    y = ffn(x_ND[token], gate_up[0], down[0]) * weights_NK.flatten()[pair, None]
+    return torch.zeros_like(x_ND).index_add(0, token, y)
+
+
+@wrong(SLICED, "another bend")
+def _(x_ND, weights_NK, experts_NK, gate_up, down):
+    N, K = experts_NK.shape
+    pair, ends = sort_by_expert(experts_NK, len(down))
+    token = pair // K
+    gate, up = sliced_linear(x_ND[token], gate_up, ends).chunk(2, dim=-1)
+    y = sliced_linear(F.gelu(gate, approximate="tanh") * up, down, ends)
+    return torch.zeros_like(x_ND).index_add(0, token, y * weights_NK.flatten()[pair, None])
+
+
+@wrong(SLICED, "no gate")
+def _(x_ND, weights_NK, experts_NK, gate_up, down):
+    N, K = experts_NK.shape
+    pair, ends = sort_by_expert(experts_NK, len(down))
+    token = pair // K
+    gate, up = sliced_linear(x_ND[token], gate_up, ends).chunk(2, dim=-1)
+    y = sliced_linear(F.silu(up), down, ends)
+    return torch.zeros_like(x_ND).index_add(0, token, y * weights_NK.flatten()[pair, None])
+
+
+@wrong(SLICED, "no way up")
+def _(x_ND, weights_NK, experts_NK, gate_up, down):
+    N, K = experts_NK.shape
+    pair, ends = sort_by_expert(experts_NK, len(down))
+    token = pair // K
+    gate, up = sliced_linear(x_ND[token], gate_up, ends).chunk(2, dim=-1)
+    y = sliced_linear(F.silu(gate), down, ends)
+    return torch.zeros_like(x_ND).index_add(0, token, y * weights_NK.flatten()[pair, None])
+
+
 @wrong(SLICED, "gradient missing", "gate weights detached")
 def _(x_ND, weights_NK, experts_NK, gate_up, down):
     pair, ends = sort_by_expert(experts_NK, len(down))
@@ -1560,6 +1804,35 @@ def _(ends_E, block):
     counts = torch.diff(ends_E, prepend=torch.tensor([0]))
     expert = torch.arange(len(ends_E)).repeat_interleave(torch.ceil(counts / block).long())
     return expert, torch.arange(len(expert)) * block
+
+
+@wrong(TILES, "tiles not counted anew")
+def _(ends_E, block):
+    experts, rows, start, i = [], [], 0, 0
+    for e, end in enumerate(ends_E.tolist()):
+        for _ in range(math.ceil((end - start) / block)):
+            experts.append(e)
+            rows.append(start + i * block)
+            i += 1
+        start = end
+    return torch.tensor(experts), torch.tensor(rows)
+
+
+@wrong(TILES, "every expert starts at 0")
+def _(ends_E, block):
+    experts, rows, start = [], [], 0
+    for e, end in enumerate(ends_E.tolist()):
+        for row in range(start, end, block):
+            experts.append(e)
+            rows.append(row)
+    return torch.tensor(experts), torch.tensor(rows)
+
+
+@wrong(TILES, "boundary on the wrong side")
+def _(ends_E, block):
+    rows = [torch.arange(a, b, block) for a, b in pairwise((0, *ends_E.tolist()))]
+    row = torch.cat(rows)
+    return torch.searchsorted(ends_E, row), row
 
 
 @wrong(TILES, "counted from the end")

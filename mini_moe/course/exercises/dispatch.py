@@ -1,7 +1,7 @@
 """Lesson 05, where does the speed go: asking each expert for its tokens, sorting, grouped products, tiles."""
 
 import math
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +20,7 @@ def _must_equal(got, expected, message):
 
 
 def _operations(function, *case):
-    """Multiplications and additions in matrix products, as torch counts them; it leaves out those with a vector."""
+    """Multiplications and additions in matrix products; torch counts all but those with a vector, which are added."""
     with_vectors = {torch.ops.aten.mv: lambda matrix, vector, **_: 2 * math.prod(matrix)}
     with FlopCounterMode(display=False, custom_mapping=with_vectors) as counter:
         function(*case)
@@ -135,25 +135,29 @@ def _dispatched(
     *,
     token=lambda pair, N, K, E: pair // K,
     source=None,
+    target=None,
     inner=lambda gate, up: F.silu(gate) * up,
     weight=lambda weights_NK, pair, token: weights_NK.flatten()[pair],
     collect=lambda y_JD, x_ND, pair, token: torch.zeros_like(x_ND).index_add(0, token, y_JD),
 ):
-    """The way over sorted pairs with one step changed, for the mistakes; ``source`` is where rows are read from."""
+    """The way over sorted pairs with one step changed, for the mistakes.
+
+    ``token`` tells the token of a pair; ``source`` that which is read and ``target`` that which is added to, if other.
+    """
 
     def function(x_ND, weights_NK, experts_NK, gate_up, down):
         pair_J, ends_E = sort_by_expert(experts_NK, len(down))
-        token_J, source_J = (of(pair_J, *experts_NK.shape, len(down)) for of in (token, source or token))
+        source_J, target_J = (of(pair_J, *experts_NK.shape, len(down)) for of in (source or token, target or token))
         gate, up = sliced_linear(x_ND[source_J], gate_up, ends_E).chunk(2, dim=-1)
-        y_JD = sliced_linear(inner(gate, up), down, ends_E) * weight(weights_NK, pair_J, token_J)[:, None]
-        return collect(y_JD, x_ND, pair_J, token_J)
+        y_JD = sliced_linear(inner(gate, up), down, ends_E) * weight(weights_NK, pair_J, target_J)[:, None]
+        return collect(y_JD, x_ND, pair_J, target_J)
 
     return function
 
 
-def _each_choice(x_ND):
-    """Rows of pairs, in their first order, summed over the choices of a token."""
-    return lambda y_JD: y_JD.unflatten(0, (len(x_ND), -1)).sum(dim=1)
+def _summed(y_JD, x_ND):
+    """Each K rows of ``y_JD`` added up, as if they were one token's."""
+    return y_JD.unflatten(0, (len(x_ND), -1)).sum(dim=1)
 
 
 def _weighted_before(x_ND, weights_NK, experts_NK, gate_up, down):
@@ -267,7 +271,13 @@ _MISTAKES_OF_DISPATCH = (
             "Where many tokens choose one expert, some are left out: here an expert takes all that come, however many.",
             _with_capacity(capacity),
         )
-        for capacity in (math.ceil, math.floor, lambda share: max(1, math.floor(share)), lambda share: 1)
+        for capacity in (
+            math.ceil,
+            math.floor,
+            lambda share: max(1, math.floor(share)),
+            lambda share: math.floor(1.25 * share),
+            lambda share: 1,
+        )
     ),
     *(
         Mistake(
@@ -285,6 +295,28 @@ _MISTAKES_OF_DISPATCH = (
         "divided by the number of choices",
         "The results are averaged over the choices: add them, their weights share out already.",
         lambda x, w, e, gate_up, down: sliced(x, w, e, gate_up, down) / e.shape[1],
+    ),
+    Mistake(
+        "nothing added",
+        "The result stays zero: `y.index_add(...)` leaves y as it is and returns the sum, so keep that, "
+        "`y = y.index_add(...)`.",
+        _fed(lambda x, w, e, gate_up, down: (x, 0 * w, e, gate_up, down)),
+    ),
+    *(
+        Mistake(
+            "one expert for all",
+            "All tokens meet the same expert's matrices: expert e's own are `gate_up[e]` and `down[e]`.",
+            _fed(
+                lambda x, w, e, gate_up, down, join=join: (
+                    x,
+                    w,
+                    e,
+                    join(gate_up).expand_as(gate_up),
+                    join(down).expand_as(down),
+                )
+            ),
+        )
+        for join in (lambda weight: weight[:1], lambda weight: weight.mean(dim=0, keepdim=True))
     ),
     Mistake(
         "input added",
@@ -317,6 +349,24 @@ _MISTAKES_OF_DISPATCH = (
         "The gate is a sigmoid: silu(z) is z times the sigmoid of z.",
         _dispatched(inner=lambda gate, up: torch.sigmoid(gate) * up),
     ),
+    *(
+        Mistake(
+            "another bend",
+            "The gate is bent by another function, a relu or a gelu: these experts use silu(z) = z / (1 + exp(-z)).",
+            _dispatched(inner=lambda gate, up, bend=bend: bend(gate) * up),
+        )
+        for bend in (torch.relu, F.gelu, lambda z: F.gelu(z, approximate="tanh"))
+    ),
+    Mistake(
+        "no gate",
+        "The gate is missing: the upper half of `gate_up`, bent by silu, multiplies the lower half.",
+        _dispatched(inner=lambda gate, up: F.silu(up)),
+    ),
+    Mistake(
+        "no way up",
+        "The up-projection is missing: the gate multiplies it, the lower half of `gate_up`.",
+        _dispatched(inner=lambda gate, up: F.silu(gate)),
+    ),
     Mistake(
         "added in place of multiplied",
         "Gate and up are added: the gate *multiplies*, feature by feature.",
@@ -348,6 +398,11 @@ def _stops_at_empty(x_ND, weights_NK, experts_NK, gate_up, down):
     idle = experts_NK.flatten().bincount(minlength=len(down)) == 0
     first_idle = idle.int().argmax() if idle.any() else len(down)
     return sliced(x_ND, weights_NK * (experts_NK < first_idle), experts_NK, gate_up, down)
+
+
+def _only_token_0_is_none(x_ND, weights_NK, experts_NK, gate_up, down):
+    after_0 = experts_NK[1:].flatten().bincount(minlength=len(down)) > 0
+    return sliced(x_ND, weights_NK * after_0[experts_NK], experts_NK, gate_up, down)
 
 
 def _token_and_choice_exchanged(x_ND, weights_NK, experts_NK, gate_up, down):
@@ -391,6 +446,20 @@ LOOP = Exercise(
             "It stops at the first expert without tokens: go on with the next, `continue`, or compute with no rows, "
             "which is no error.",
             _stops_at_empty,
+        ),
+        *(
+            Mistake(
+                "only one expert",
+                "Only the first or the last expert's results are left: make y before the loop, and return it after.",
+                _fed(lambda x, w, e, gate_up, down, kept=kept: (x, w * (e == kept(down)), e, gate_up, down)),
+            )
+            for kept in (lambda down: 0, lambda down: len(down) - 1)
+        ),
+        Mistake(
+            "token 0 taken for none",
+            "An expert whose only token is number 0 is skipped: `token.any()` asks whether a number is not 0. Ask for "
+            "`len(token)`, or do not ask.",
+            _only_token_0_is_none,
         ),
         Mistake(
             "token and choice exchanged",
@@ -523,6 +592,19 @@ SORT_BY_EXPERT = Exercise(
                 "token side by side.",
                 _with_pairs(
                     lambda pair, experts_NK: pair % experts_NK.shape[1] * len(experts_NK) + pair // experts_NK.shape[1]
+                ),
+            ),
+            (
+                "pairs numbered with E",
+                "The pairs are numbered n E + k: a token has K choices, so it is n K + k, the place in "
+                "`experts_NK.flatten()`.",
+                tuple(
+                    lambda experts_NK, n_experts, right=right: (
+                        right(experts_NK, n_experts)[0] // experts_NK.shape[1] * n_experts
+                        + right(experts_NK, n_experts)[0] % experts_NK.shape[1],
+                        _ends(experts_NK, n_experts),
+                    )
+                    for right in _with_pairs(lambda pair, experts_NK: pair)
                 ),
             ),
             (
@@ -756,6 +838,19 @@ SLICED_LINEAR = Exercise(
             )
             for shape in (_between, _written)
         ),
+        *(
+            Mistake(
+                "stops at an empty expert",
+                "It stops at the first expert without rows: go on with the next.",
+                shape(lambda ends: takewhile(lambda slice: slice[0] < slice[1], pairwise((0, *ends)))),
+            )
+            for shape in (_between, _written)
+        ),
+        Mistake(
+            "only the last slice",
+            "Only the last expert's rows are left: make the result before the loop, not in it.",
+            _written(lambda ends: [*[(0, 0)] * (len(ends) - 1), (ends[-2], ends[-1])]),
+        ),
         Mistake(
             "one row too few",
             "The last row of each slice is left out: a slice `x[start:end]` goes up to `end - 1` by itself.",
@@ -826,7 +921,7 @@ SLICED = Exercise(
                 _dispatched(collect=collect),
             )
             for collect in (
-                lambda y_JD, x_ND, pair, token: _each_choice(x_ND)(y_JD),
+                lambda y_JD, x_ND, pair, token: _summed(y_JD, x_ND),
                 lambda y_JD, x_ND, pair, token: y_JD.unflatten(0, (-1, len(x_ND))).sum(dim=0),
             )
         ),
@@ -834,7 +929,25 @@ SLICED = Exercise(
             "sorted again",
             "The results are sorted once more, in place of back: row j belongs to pair `pair_J[j]`, so write *to* that "
             "place, `y[pair_J] = rows`, or use `pair_J.argsort()`.",
-            _dispatched(collect=lambda y_JD, x_ND, pair, token: _each_choice(x_ND)(y_JD[pair])),
+            _dispatched(collect=lambda y_JD, x_ND, pair, token: _summed(y_JD[pair], x_ND)),
+        ),
+        Mistake(
+            "gathered, not added",
+            "`rows[token_J]` reads rows by number, but row j is to be added *to* token `token_J[j]`: "
+            "`index_add(0, token_J, rows)`.",
+            _dispatched(collect=lambda y_JD, x_ND, pair, token: _summed(y_JD[token], x_ND)),
+        ),
+        Mistake(
+            "weights sorted, rows sorted back",
+            "The rows are back in the order of the pairs, the gate weights in that of the experts: bring both into "
+            "one order.",
+            _dispatched(weight=lambda weights_NK, pair, token: weights_NK.flatten()[pair[pair]]),
+        ),
+        Mistake(
+            "weights laid flat by choice",
+            "The gate weights are laid flat choice by choice: pair n K + k stands at that place of "
+            "`weights_NK.flatten()`, the choices of a token side by side.",
+            _dispatched(weight=lambda weights_NK, pair, token: weights_NK.T.flatten()[pair]),
         ),
         Mistake(
             "weights not sorted",
@@ -862,7 +975,7 @@ SLICED = Exercise(
             Mistake(
                 "wrong token of a pair",
                 "The token of a pair is worked out wrongly: pair n K + k is the k-th choice of token n, so "
-                "n = `pair // K`.",
+                "n = `pair // K`; and pairs in their own order have the shape (N, K, D), not (K, N, D).",
                 function,
             )
             for of in (
@@ -871,7 +984,7 @@ SLICED = Exercise(
                 lambda pair, N, K, E: pair % N,
                 lambda pair, N, K, E: pair // N,
             )
-            for function in (_dispatched(token=of), _dispatched(source=of))
+            for function in (_dispatched(token=of), _dispatched(source=of), _dispatched(target=of))
         ),
     ),
     hints=(
@@ -1043,6 +1156,26 @@ TILE_TABLE = Exercise(
             "Tile z starts at row `z * block` only if all tiles before are full: the last of each expert may have "
             "fewer rows.",
             _tiled(row=lambda start, end, place, block: torch.arange(len(place)) * block),
+        ),
+        Mistake(
+            "tiles not counted anew",
+            "Tiles are counted through all experts: within each expert they are counted anew, its first tile starts at "
+            "its first row.",
+            _tiled(row=lambda start, end, place, block: start + torch.arange(len(place)) * block),
+        ),
+        Mistake(
+            "every expert starts at 0",
+            "Every expert's tiles start at row 0: its rows start where those of the expert before end.",
+            _tiled(tiles=lambda count, end, block: _up(end, block), row=lambda start, end, place, block: place * block),
+        ),
+        Mistake(
+            "boundary on the wrong side",
+            "An expert's first tile is given to an expert before: row `ends_E[e]` is the first that is *not* expert "
+            "e's. `torch.searchsorted` wants `right=True`.",
+            lambda ends_E, block: (
+                torch.searchsorted(ends_E, tile_table(ends_E, block)[1]),
+                tile_table(ends_E, block)[1],
+            ),
         ),
         Mistake(
             "counted from the end",
