@@ -697,6 +697,13 @@ wrong(GROUPS, "closed with +inf", "float('inf')")(learner_groups(two_best, closi
 wrong(GROUPS, "a group is worth its best", "max")(learner_groups(lambda groups: groups.max(-1)[0]))
 wrong(GROUPS, "a group is worth all its experts", "sum")(learner_groups(lambda groups: groups.sum(-1)))
 wrong(GROUPS, "a group is worth all its experts", "mean")(learner_groups(lambda groups: groups.mean(-1)))
+wrong(GROUPS, "another worth", "the first two")(
+    learner_groups(lambda groups: groups[:, :, 0] + groups[:, :, 1:2].sum(-1))
+)
+wrong(GROUPS, "another worth", "the second best")(
+    learner_groups(lambda groups: groups.sort(-1, descending=True)[0][..., :2][..., -1])
+)
+wrong(GROUPS, "another worth", "after a sigmoid")(learner_groups(lambda groups: two_best(torch.sigmoid(groups))))
 wrong(GROUPS, "a group is worth its worst", "an ascending sort")(
     learner_groups(lambda groups: groups.sort(-1)[0][..., :2].sum(-1))
 )
@@ -1000,7 +1007,7 @@ def _(x_ND, weights_NK, experts_NK, routed, shared):
     return y
 
 
-@wrong(MIXTURE, "the first token's choice for all", "experts")
+@wrong(MIXTURE, "one token's choice for all", "experts")
 def _(x_ND, weights_NK, experts_NK, routed, shared):
     y = shared(x_ND)
     for k, e in enumerate(experts_NK[0].tolist()):
@@ -1008,12 +1015,22 @@ def _(x_ND, weights_NK, experts_NK, routed, shared):
     return y
 
 
-@wrong(MIXTURE, "the first token's choice for all", "weights, too")
+@wrong(MIXTURE, "one token's choice for all", "weights, too")
 def _(x_ND, weights_NK, experts_NK, routed, shared):
     y = shared(x_ND)
     for weight, e in zip(weights_NK[0], experts_NK[0], strict=True):
         y = y + weight * routed[e](x_ND)
     return y
+
+
+@wrong(MIXTURE, "one token's choice for all", "the last's, left over from a loop")
+def _(x_ND, weights_NK, experts_NK, routed, shared):
+    for token in range(len(x_ND)):
+        weights, experts = weights_NK[token], experts_NK[token]
+    rows = []
+    for x in x_ND:
+        rows.append(shared(x) + sum(w * routed[e](x) for w, e in zip(weights, experts, strict=True)))
+    return torch.stack(rows)
 
 
 @wrong(MIXTURE, "first choice only", "a return in the loop")

@@ -243,8 +243,10 @@ def _contest(N, n_group, size, generator):
 def _cases_of_groups(generator):
     yield _contest(1, 2, 3, generator), 2, 1
     yield _contest(3, 3, 4, generator) - 1, 3, 1  # all scores negative
+    one_large = torch.tensor([[3.0, 0.0, 1.4, 1.4], [1.4, 1.4, 3.0, 0.0]])  # worth more as a sum, not bent by a sigmoid
+    yield one_large + 0.05 * torch.rand(2, 4, generator=generator), 2, 1
     yield torch.randn(4, 8, generator=generator), 4, 3
-    yield torch.randn(6, 15, generator=generator) - 0.5, 5, 2
+    yield torch.randn(16, 15, generator=generator) - 0.5, 5, 2
 
 
 def _kept_or_closed(function, choice, n_group, topk_group):
@@ -388,6 +390,28 @@ LIMIT_TO_GROUPS = Exercise(
             "a group is worth its worst",
             "A group is worth its lowest scores here: `topk` or a descending sort gives the two best.",
             _limited(worth=lambda groups: -_two_best(-groups)),
+        ),
+        *(
+            Mistake(
+                "another worth",
+                "A group's worth is measured in another way: it is the sum of its two best scores, as they are.",
+                _limited(worth=worth),
+            )
+            for worth in (
+                lambda groups: groups[..., :2].sum(dim=-1),
+                lambda groups: groups.topk(min(2, groups.shape[-1]), dim=-1).values.prod(dim=-1),
+                lambda groups: groups.topk(min(2, groups.shape[-1]), dim=-1).values[..., -1],
+                lambda groups: groups.amax(dim=-1) + groups.amin(dim=-1),
+                lambda groups: groups.amax(dim=-1) - groups.amin(dim=-1),
+                lambda groups: groups.median(dim=-1).values,
+                lambda groups: groups.std(dim=-1),
+                lambda groups: groups.logsumexp(dim=-1),
+                lambda groups: groups.relu().sum(dim=-1),
+                lambda groups: groups.sigmoid().sum(dim=-1),
+                lambda groups: _two_best(groups.sigmoid()),
+                lambda groups: _two_best(groups.abs()),
+                lambda groups: groups.norm(dim=-1),
+            )
         ),
         Mistake(
             "the worst groups kept",
@@ -1179,16 +1203,21 @@ MIXTURE = Exercise(
         ),
         *(
             Mistake(
-                "the first token's choice for all",
-                "All tokens use the choice of the first: experts and weights have a row for each token.",
+                "one token's choice for all",
+                "All tokens use the choice of one of them: experts and weights have a row for each token.",
                 function,
             )
+            for row in (slice(1), slice(-1, None))
             for function in (
-                lambda x, weights, experts, *functions: mixture(
-                    x, weights[:1].expand_as(weights), experts[:1].expand_as(experts), *functions
+                lambda x, weights, experts, *functions, row=row: mixture(
+                    x, weights[row].expand_as(weights), experts[row].expand_as(experts), *functions
                 ),
-                lambda x, weights, experts, *functions: mixture(x, weights, experts[:1].expand_as(experts), *functions),
-                lambda x, weights, experts, *functions: mixture(x, weights[:1].expand_as(weights), experts, *functions),
+                lambda x, weights, experts, *functions, row=row: mixture(
+                    x, weights, experts[row].expand_as(experts), *functions
+                ),
+                lambda x, weights, experts, *functions, row=row: mixture(
+                    x, weights[row].expand_as(weights), experts, *functions
+                ),
             )
         ),
         Mistake(
