@@ -28,6 +28,12 @@ class Wrong(Exception):
         self.message, self.got, self.expected, self.mistake = message, got, expected, mistake
 
 
+def must_equal(got, expected, message):
+    """Raise `Wrong` with ``message`` unless the two are equal but for rounding."""
+    if not close(got, expected):
+        raise Wrong(message, got=got, expected=expected)
+
+
 @dataclass(frozen=True)
 class Property:
     """``claim`` completes "Your function: ..."; ``test(function, *case)`` raises `Wrong` where it does not hold."""

@@ -7,16 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from mini_moe.course.exercise import Exercise, Mistake, Property, Wrong, agrees_with
-from mini_moe.course.observe import close
+from mini_moe.course.exercise import Exercise, Mistake, Property, Wrong, agrees_with, must_equal
 from mini_moe.course.quiz import Option, Quiz
 from mini_moe.dispatch import loop, sliced, sliced_linear, sort_by_expert
 from mini_moe.kernels.tiles import tile_table
-
-
-def _must_equal(got, expected, message):
-    if not close(got, expected):
-        raise Wrong(message, got=got, expected=expected)
 
 
 def _operations(function, *case):
@@ -60,7 +54,7 @@ def _cases_of_dispatch(generator):
 
 def _weights_count(function, x_ND, weights_NK, experts_NK, gate_up, down):
     factor_N1 = 1 + torch.arange(1.0, len(x_ND) + 1)[:, None]
-    _must_equal(
+    must_equal(
         function(x_ND, factor_N1 * weights_NK, experts_NK, gate_up, down),
         factor_N1 * function(x_ND, weights_NK, experts_NK, gate_up, down),
         "A token's gate weights are made larger, 2 times, 3 times, and so on: its result must grow alike.",
@@ -72,7 +66,7 @@ def _choices_add_up(function, x_ND, weights_NK, experts_NK, gate_up, down):
         function(x_ND, weights_N1, experts_N1, gate_up, down)
         for weights_N1, experts_N1 in zip(weights_NK.split(1, dim=1), experts_NK.split(1, dim=1), strict=True)
     ]
-    _must_equal(
+    must_equal(
         function(x_ND, weights_NK, experts_NK, gate_up, down),
         sum(alone),
         "A token's result must be the sum of what each of its choices gives alone.",
@@ -84,7 +78,7 @@ def _tokens_apart(function, x_ND, weights_NK, experts_NK, gate_up, down):
         function(x_1D, weights_1K, experts_1K, gate_up, down)
         for x_1D, weights_1K, experts_1K in zip(x_ND.split(1), weights_NK.split(1), experts_NK.split(1), strict=True)
     ]
-    _must_equal(
+    must_equal(
         function(x_ND, weights_NK, experts_NK, gate_up, down),
         torch.cat(alone),
         "In company a token gets another result than alone: it is left out, or given what is another's.",
@@ -95,7 +89,7 @@ def _closed_gate(function, x_ND, weights_NK, experts_NK, gate_up, down):
     gate, up = gate_up.chunk(2, dim=1)
     closed = torch.cat((torch.zeros_like(gate), up), dim=1)
     y_ND = function(x_ND, weights_NK, experts_NK, closed, down)
-    _must_equal(y_ND, torch.zeros_like(y_ND), "A gate of zeros, the upper half of `gate_up`, must let nothing through.")
+    must_equal(y_ND, torch.zeros_like(y_ND), "A gate of zeros, the upper half of `gate_up`, must let nothing through.")
 
 
 def _more_experts_same_work(function, x_ND, weights_NK, experts_NK, gate_up, down):
@@ -494,7 +488,7 @@ def _cases_of_sort(generator):
 
 def _each_pair_once(function, experts_NK, n_experts):
     pair_J, _ = function(experts_NK, n_experts)
-    _must_equal(
+    must_equal(
         pair_J.sort().values,
         torch.arange(experts_NK.numel()),
         "Each pair must come once: put in order, `pair_J` is 0, 1, 2, ... up to N K - 1.",
@@ -504,7 +498,7 @@ def _each_pair_once(function, experts_NK, n_experts):
 def _in_order(function, experts_NK, n_experts):
     pair_J, _ = function(experts_NK, n_experts)
     expert_J = experts_NK.flatten()[pair_J]
-    _must_equal(
+    must_equal(
         expert_J,
         expert_J.sort().values,
         "The experts of the pairs, in the order of `pair_J`, must never fall: those of expert 0 first, then 1, ...",
@@ -514,7 +508,7 @@ def _in_order(function, experts_NK, n_experts):
 def _ends_right(function, experts_NK, n_experts):
     _, ends_E = function(experts_NK, n_experts)
     expected = torch.stack([(experts_NK <= expert).sum() for expert in range(n_experts)])
-    _must_equal(ends_E, expected, "The pairs of expert e end where all those of experts 0 to e have been counted.")
+    must_equal(ends_E, expected, "The pairs of expert e end where all those of experts 0 to e have been counted.")
 
 
 # Pairs of one expert may stand in any order. These are the ones people get: by token, by choice, and backwards.
@@ -707,7 +701,7 @@ def _own_matrix(function, x_JD, weight, ends_E):
     factor_E = torch.arange(1.0, len(ends_E) + 1)
     y_JD = function(x_JD, factor_E[:, None, None] * torch.eye(x_JD.shape[1]), ends_E)
     expert_J = [sum(j >= end for end in ends_E.tolist()) for j in range(len(x_JD))]
-    _must_equal(
+    must_equal(
         y_JD,
         factor_E[expert_J][:, None] * x_JD,
         "Where expert 0 multiplies by 1, expert 1 by 2, and so on, each row must come out so many times as large.",
@@ -718,12 +712,12 @@ def _rows_apart(function, x_JD, weight, ends_E):
     y = function(x_JD, weight, ends_E)
     changed = x_JD.clone()
     changed[-1] += 3
-    _must_equal(function(changed, weight, ends_E)[:-1], y[:-1], "Changing the last row changes the results before it.")
+    must_equal(function(changed, weight, ends_E)[:-1], y[:-1], "Changing the last row changes the results before it.")
 
 
 def _empty_passed_over(function, x_JD, weight, ends_E):
     unused = torch.full_like(weight[:1], 1e3)
-    _must_equal(
+    must_equal(
         function(
             x_JD,
             torch.cat((unused, weight[:1], unused, weight[1:])),

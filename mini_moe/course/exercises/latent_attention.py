@@ -6,17 +6,11 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mini_moe.cost import gqa_cache_bytes_per_token
-from mini_moe.course.exercise import Exercise, Mistake, Property, Wrong, agrees_with
-from mini_moe.course.observe import close, flatten
+from mini_moe.course.exercise import Exercise, Mistake, Property, Wrong, agrees_with, must_equal
+from mini_moe.course.observe import flatten
 from mini_moe.course.quiz import Option, Quiz
 from mini_moe.layers import apply_rotary, causal_attention, rms_norm, rotary_angles
 from mini_moe.mla import attend_absorbed, compress, expand
-
-
-def _must_equal(got, expected, message):
-    if not close(got, expected):
-        raise Wrong(message, got=got, expected=expected)
-
 
 # --- gqa_cache_bytes_per_token ----------------------------------------------------------------------------------------
 
@@ -48,7 +42,7 @@ def _grows_with_each(function, n_layers, n_kv_heads, head_dim, bytes_per_element
     once = function(*sizes.values())
     for name in sizes:
         twice = function(*(sizes | {name: 2 * sizes[name]}).values())
-        _must_equal(twice, 2 * once, f"Twice as many {name} must take twice the memory.")
+        must_equal(twice, 2 * once, f"Twice as many {name} must take twice the memory.")
 
 
 def _numbers(n_layers, n_kv_heads, head_dim):
@@ -195,14 +189,12 @@ def _tokens_and_weights(generator, B, T, D, C, R):
 def _latent_normed(function, x, w, norm, cos, sin, eps):
     latent = function(x, w, torch.ones_like(norm), cos, sin, 0.0)[..., : len(norm)]
     size = latent.square().mean(dim=-1).sqrt()
-    _must_equal(
-        size, torch.ones_like(size), "With all weights of the norm 1, each latent must have root mean square 1."
-    )
+    must_equal(size, torch.ones_like(size), "With all weights of the norm 1, each latent must have root mean square 1.")
 
 
 def _latent_without_position(function, x, w, norm, cos, sin, eps):
     turned, still = (function(x, w, norm, *angles, eps) for angles in ((cos, sin), _no_turn(cos)))
-    _must_equal(
+    must_equal(
         turned[..., : len(norm)],
         still[..., : len(norm)],
         "The latent changes with the position of its token: only the key is rotated.",
@@ -215,18 +207,16 @@ def _no_turn(cos):
 
 def _key_keeps_its_size(function, x, w, norm, cos, sin, eps):
     once, thrice = (function(factor * x, w, norm, cos, sin, eps)[..., len(norm) :] for factor in (1, 3))
-    _must_equal(
-        thrice, 3 * once, "A token three times as large must give a key three times as large: it is not normed."
-    )
+    must_equal(thrice, 3 * once, "A token three times as large must give a key three times as large: it is not normed.")
 
 
 def _key_turned(function, x, w, norm, cos, sin, eps):
     turned, still = (function(x, w, norm, *angles, eps)[..., len(norm) :] for angles in ((cos, sin), _no_turn(cos)))
-    _must_equal(turned, apply_rotary(still, cos, sin), "The key must turn by the angles of its token's position.")
+    must_equal(turned, apply_rotary(still, cos, sin), "The key must turn by the angles of its token's position.")
 
 
 def _tokens_apart(function, x, w, norm, cos, sin, eps):
-    _must_equal(
+    must_equal(
         function(x[:, :1], w, norm, cos[:1], sin[:1], eps),
         function(x, w, norm, cos, sin, eps)[:, :1],
         "What is remembered of a token depends on the tokens after it.",
@@ -559,7 +549,7 @@ def _cases_of_expand(generator):
 def _one_rotated_key(function, memory, w_uk, w_uv):
     H, P, C = w_uk.shape
     got = function(memory, w_uk, w_uv)[0][..., P:]
-    _must_equal(
+    must_equal(
         got,
         memory[:, None, :, C:].expand(-1, H, -1, -1),
         "After its own P features, every head's key must end with the one rotated key, unchanged.",
@@ -569,7 +559,7 @@ def _one_rotated_key(function, memory, w_uk, w_uv):
 def _heads_apart(function, memory, w_uk, w_uv):
     together, alone = function(memory, w_uk, w_uv), function(memory, w_uk[-1:], w_uv[-1:])
     for what, one, all_heads in zip(("keys", "values"), alone, together, strict=True):
-        _must_equal(
+        must_equal(
             all_heads[:, -1:],
             one,
             f"The last head's {what} are not what its own matrices give: each head has its own, [h] of the first "
@@ -582,15 +572,15 @@ def _rotated_key_only_there(function, memory, w_uk, w_uv):
     (k, v), (other_k, other_v) = (
         function(m, w_uk, w_uv) for m in (memory, memory + torch.arange(memory.shape[-1]).ge(C))
     )
-    _must_equal(other_v, v, "Another rotated key changes the values: they come from the latent alone.")
-    _must_equal(other_k[..., :P], k[..., :P], "Another rotated key changes the P features that come from the latent.")
+    must_equal(other_v, v, "Another rotated key changes the values: they come from the latent alone.")
+    must_equal(other_k[..., :P], k[..., :P], "Another rotated key changes the P features that come from the latent.")
 
 
 def _positions_apart(function, memory, w_uk, w_uv):
     for what, first, together in zip(
         ("keys", "values"), function(memory[:, :1], w_uk, w_uv), function(memory, w_uk, w_uv), strict=True
     ):
-        _must_equal(together[:, :, :1], first, f"The {what} of a token depend on other tokens: expand each by itself.")
+        must_equal(together[:, :, :1], first, f"The {what} of a token depend on other tokens: expand each by itself.")
 
 
 def _of_heads(latent, w):
@@ -862,7 +852,7 @@ def _cases_of_absorbed(generator):
 def _future_hidden(function, q_nope, q_rope, memory, w_uk, w_uv):
     other = torch.cat((memory[:, :-1], memory[:, -1:] + 3), dim=1)
     before, after = (function(q_nope, q_rope, m, w_uk, w_uv)[:, :, :-1] for m in (memory, other))
-    _must_equal(
+    must_equal(
         after,
         before,
         "Another last token changes the results before it: a query must not see what comes after.",
@@ -880,7 +870,7 @@ def _where_latents_agree(function, q_nope, q_rope, memory, w_uk, w_uv):
     C = w_uk.shape[-1]
     memory = torch.cat((memory[:, :1, :C].expand(-1, memory.shape[1], -1), memory[..., C:]), dim=-1)
     y = function(q_nope, q_rope, memory, w_uk, w_uv)
-    _must_equal(
+    must_equal(
         y,
         _of_heads(memory[:, -1:, :C], w_uv).expand_as(y),
         "Where all latents are the same c, every query must get W_uv c, wherever it looks.",
@@ -889,7 +879,7 @@ def _where_latents_agree(function, q_nope, q_rope, memory, w_uk, w_uv):
 
 def _as_expanded(function, q_nope, q_rope, memory, w_uk, w_uv):
     q = torch.cat((q_nope, q_rope), dim=-1)
-    _must_equal(
+    must_equal(
         function(q_nope, q_rope, memory, w_uk, w_uv),
         causal_attention(q, *expand(memory, w_uk, w_uv), q.shape[-1] ** -0.5),
         "It is not what attention over the expanded keys and values gives: only the order of the products may differ.",

@@ -8,16 +8,10 @@ import torch.nn.functional as F
 
 from mini_moe.config import ModelConfig, deepseek_v3, split_experts, tiny
 from mini_moe.cost import count_parameters
-from mini_moe.course.exercise import Exercise, Mistake, Property, Wrong, agrees_with
+from mini_moe.course.exercise import Exercise, Mistake, Property, Wrong, agrees_with, must_equal
 from mini_moe.course.observe import close
 from mini_moe.course.quiz import Option, Quiz
 from mini_moe.moe import affinities, limit_to_groups, mixture, route
-
-
-def _must_equal(got, expected, message):
-    if not close(got, expected):
-        raise Wrong(message, got=got, expected=expected)
-
 
 # --- affinities -------------------------------------------------------------------------------------------------------
 
@@ -37,11 +31,11 @@ def _within_one(function, x, centroids):
 
 def _half_for_nothing(function, x, centroids):
     s = function(torch.zeros_like(x), centroids)
-    _must_equal(s, torch.full_like(s, 0.5), "A token of zeros fits every expert alike: sigmoid(0) = 1/2.")
+    must_equal(s, torch.full_like(s, 0.5), "A token of zeros fits every expert alike: sigmoid(0) = 1/2.")
 
 
 def _experts_apart(function, x, centroids):
-    _must_equal(
+    must_equal(
         function(x, centroids[:1]),
         function(x, centroids)[:, :1],
         "Without the other experts, the first one's affinity changes: each must be judged by itself.",
@@ -51,7 +45,7 @@ def _experts_apart(function, x, centroids):
 def _longer_is_surer(function, x, centroids):
     s = function(x, centroids)
     yes, no = s.square(), (1 - s).square()
-    _must_equal(
+    must_equal(
         function(2 * x, centroids),
         yes / (yes + no),
         "Twice the token must give twice the dot product: nothing is divided by its length.",
@@ -60,7 +54,7 @@ def _longer_is_surer(function, x, centroids):
 
 def _in_float32(function, x, centroids):
     x, centroids = x.bfloat16(), centroids.bfloat16()
-    _must_equal(
+    must_equal(
         function(x, centroids),
         function(x.float(), centroids.float()),
         "In bfloat16 the result must be that of the same numbers in float32: convert both *before* the product.",
@@ -251,7 +245,7 @@ def _cases_of_groups(generator):
 
 def _kept_or_closed(function, choice, n_group, topk_group):
     limited = function(choice, n_group, topk_group)
-    _must_equal(
+    must_equal(
         limited,
         choice.masked_fill(limited != choice, float("-inf")),
         "A score either stays as it is or becomes -inf, below all others: a kept score may be negative.",
@@ -286,7 +280,7 @@ def _groups_of_one(function, choice, n_group, topk_group):
 
 
 def _all_open(function, choice, n_group, topk_group):
-    _must_equal(function(choice, n_group, n_group), choice, "Where all groups may stay open, nothing must change.")
+    must_equal(function(choice, n_group, n_group), choice, "Where all groups may stay open, nothing must change.")
 
 
 def _two_best(groups):
@@ -528,7 +522,7 @@ def _different_experts(function, scores, bias, top_k):
 
 def _best_chosen(function, scores, bias, top_k):
     _, experts = function(scores, bias, top_k)
-    _must_equal(
+    must_equal(
         experts.sort(dim=-1).values,
         (scores + bias).topk(top_k, dim=-1).indices.sort(dim=-1).values,
         f"The {top_k} experts with the highest scores + bias must be chosen, for each token.",
@@ -538,7 +532,7 @@ def _best_chosen(function, scores, bias, top_k):
 def _weights_without_bias(function, scores, bias, top_k):
     weights, experts = function(scores, bias, top_k)
     chosen = scores.gather(-1, experts)
-    _must_equal(
+    must_equal(
         weights / weights.sum(dim=-1, keepdim=True),
         chosen / chosen.sum(dim=-1, keepdim=True),
         "The weights must stand to each other as the *scores* of the chosen experts do, without the bias.",
@@ -547,7 +541,7 @@ def _weights_without_bias(function, scores, bias, top_k):
 
 def _weights_add_up(function, scores, bias, top_k):
     total = function(scores, bias, top_k)[0].sum(dim=-1)
-    _must_equal(total, torch.ones_like(total), "The weights of a token must add up to 1, if `scale` is 1.")
+    must_equal(total, torch.ones_like(total), "The weights of a token must add up to 1, if `scale` is 1.")
 
 
 def _obeys(mistakes, *settings):
@@ -1019,7 +1013,7 @@ def _cases_of_mixture(generator):
 
 
 def _shared_alone(function, x, weights, experts, routed, shared):
-    _must_equal(
+    must_equal(
         function(x, torch.zeros_like(weights), experts, routed, shared),
         shared(x),
         "Where all weights are 0 the shared expert works alone, once, with weight 1.",
@@ -1030,7 +1024,7 @@ def _weights_multiply(function, x, weights, experts, routed, shared):
     def of_the_chosen(weights):
         return function(x, weights, experts, routed, shared) - shared(x)
 
-    _must_equal(
+    must_equal(
         of_the_chosen(2 * weights),
         2 * of_the_chosen(weights),
         "Twice the weights must make twice what the chosen experts add: a weight multiplies what its expert returns.",
@@ -1038,7 +1032,7 @@ def _weights_multiply(function, x, weights, experts, routed, shared):
 
 
 def _order_is_free(function, x, weights, experts, routed, shared):
-    _must_equal(
+    must_equal(
         function(x, weights.flip(-1), experts.flip(-1), routed, shared),
         function(x, weights, experts, routed, shared),
         "The order of a token's choices must not matter, as long as weights and experts change places together.",
@@ -1046,7 +1040,7 @@ def _order_is_free(function, x, weights, experts, routed, shared):
 
 
 def _tokens_apart(function, x, weights, experts, routed, shared):
-    _must_equal(
+    must_equal(
         function(x[-1:], weights[-1:], experts[-1:], routed, shared),
         function(x, weights, experts, routed, shared)[-1:],
         "A token's result hangs on its neighbours: each goes to its own experts, with its own weights.",

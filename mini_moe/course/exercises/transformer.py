@@ -5,17 +5,10 @@ import math
 import torch
 import torch.nn.functional as F
 
-from mini_moe.course.exercise import Exercise, Mistake, Property, Wrong, agrees_with
-from mini_moe.course.observe import close
+from mini_moe.course.exercise import Exercise, Mistake, Property, Wrong, agrees_with, must_equal
 from mini_moe.course.quiz import Option, Quiz
 from mini_moe.layers import apply_rotary, causal_attention, rms_norm, rotary_angles, swiglu
 from mini_moe.train import bits_per_byte
-
-
-def _must_equal(got, expected, message):
-    if not close(got, expected):
-        raise Wrong(message, got=got, expected=expected)
-
 
 # --- rms_norm ---------------------------------------------------------------------------------------------------------
 
@@ -30,20 +23,18 @@ def _cases_of_norm(generator):
 def _unit_size(function, x, weight, eps):
     y = function(x, torch.ones_like(weight), 0.0)
     size = y.square().mean(dim=-1).sqrt()
-    _must_equal(size, torch.ones_like(size), "With all weights 1, each vector must leave with root mean square 1.")
+    must_equal(size, torch.ones_like(size), "With all weights 1, each vector must leave with root mean square 1.")
 
 
 def _rows_apart(function, x, weight, eps):
     together = function(torch.stack((x, 5 * x + 1)), weight, eps)[0]
-    _must_equal(together, function(x, weight, eps), "A vector's result depends on its neighbours: norm each by itself.")
+    must_equal(together, function(x, weight, eps), "A vector's result depends on its neighbours: norm each by itself.")
 
 
 def _direction_kept(function, x, weight, eps):
     y = function(x, torch.ones_like(weight), eps)
     cosine = F.cosine_similarity(x, y, dim=-1)
-    _must_equal(
-        cosine, torch.ones_like(cosine), "Only the length may change, not the direction: nothing is subtracted."
-    )
+    must_equal(cosine, torch.ones_like(cosine), "Only the length may change, not the direction: nothing is subtracted.")
 
 
 def _root(x, eps, dim=-1):
@@ -236,11 +227,11 @@ def _cases_of_rotary(generator):
 
 def _length_kept(function, x, cos, sin):
     got, expected = function(x, cos, sin).norm(dim=-1), x.norm(dim=-1)
-    _must_equal(got, expected, "Turning must not change the length of a vector.")
+    must_equal(got, expected, "Turning must not change the length of a vector.")
 
 
 def _no_turn(function, x, cos, sin):
-    _must_equal(function(x, torch.ones_like(cos), torch.zeros_like(sin)), x, "Turned by 0, every vector must stay.")
+    must_equal(function(x, torch.ones_like(cos), torch.zeros_like(sin)), x, "Turned by 0, every vector must stay.")
 
 
 def _only_distance_counts(function, x, cos, sin):
@@ -248,7 +239,7 @@ def _only_distance_counts(function, x, cos, sin):
     q, k = x.flatten()[:features], x.flatten()[-features:] + 1
     q, k = (function(v.expand(6, -1), *rotary_angles(positions, features, 100.0)) for v in (q, k))
     scores = q @ k.T
-    _must_equal(
+    must_equal(
         scores[3, 1], scores[5, 3], "q at 3 and k at 1 must score like q at 5 and k at 3: only the distance counts."
     )
 
@@ -400,7 +391,7 @@ def _future_hidden(function, q, k, v, scale):
     k, v = k.clone(), v.clone()
     k[..., -1, :] += 3
     v[..., -1, :] -= 5
-    _must_equal(
+    must_equal(
         function(q, k, v, scale)[..., :-1, :],
         y[..., :-1, :],
         "Changing the last key and value changes the results before it: a query must not see what comes after.",
@@ -417,7 +408,7 @@ def _own_seen(function, q, k, v, scale):
 
 def _mean_of_values(function, q, k, v, scale):
     y = function(q, k, torch.ones_like(v), scale)
-    _must_equal(y, torch.ones_like(y), "Where all values are 1, a weighted mean is 1: the weights must add up to 1.")
+    must_equal(y, torch.ones_like(y), "Where all values are 1, a weighted mean is 1: the weights must add up to 1.")
 
 
 def _hides(start):
@@ -593,11 +584,11 @@ def _cases_of_swiglu(generator):
 
 def _closed_gate(function, x, w_gate, w_up, w_down):
     y = function(x, torch.zeros_like(w_gate), w_up, w_down)
-    _must_equal(y, torch.zeros_like(y), "A gate of zeros must let nothing through: silu(0) = 0.")
+    must_equal(y, torch.zeros_like(y), "A gate of zeros must let nothing through: silu(0) = 0.")
 
 
 def _linear_up(function, x, w_gate, w_up, w_down):
-    _must_equal(
+    must_equal(
         function(x, w_gate, 2 * w_up, w_down),
         2 * function(x, w_gate, w_up, w_down),
         "Twice W_up must give twice the result: no bend on the way up.",
@@ -605,7 +596,7 @@ def _linear_up(function, x, w_gate, w_up, w_down):
 
 
 def _positions_apart(function, x, w_gate, w_up, w_down):
-    _must_equal(
+    must_equal(
         function(x[:1], w_gate, w_up, w_down), function(x, w_gate, w_up, w_down)[:1], "Each token is worked on alone."
     )
 
