@@ -3,7 +3,8 @@
     run.json                       configuration, text, versions, machine, command
     log.jsonl                      a line for each step
     checkpoints/00000120.safetensors    weights, routing biases and the optimizer's memory after step 120; the last two
-    config.json, model.safetensors, tokenizer.json, tokenizer_config.json    the model, for ``hf.load_pretrained`` and for transformers
+    config.json, model.safetensors, tokenizer.json, tokenizer_config.json
+                                   the model, for ``hf.load_pretrained`` and for transformers
 
 A file appears under its name only when it is whole and on the disk (written aside, flushed, renamed), so a run that
 is killed at any moment leaves the checkpoint before. Should the newest be damaged all the same, the one before serves.

@@ -221,6 +221,7 @@ def sequence_balance_loss(scores_BTE: Tensor, experts_BTK: Tensor, alpha: float)
     return alpha * (f_BE * p_BE).sum(dim=-1).mean()
 
 
+@torch.no_grad()
 def update_bias(bias_E: Tensor, loads_AE: Tensor, gamma: float) -> Tensor:
     """The bias for the next step: a little more for idle experts, a little less for busy ones.
 

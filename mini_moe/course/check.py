@@ -11,7 +11,7 @@ from mini_moe.course import exercises, portfolio
 from mini_moe.course.card import Blocks, Card, Claims, Footer, Says
 from mini_moe.course.diagnose import fault, recognise, well_formed
 from mini_moe.course.exercise import Exercise, argument_label
-from mini_moe.course.observe import observe
+from mini_moe.course.observe import observe, same_outputs
 from mini_moe.course.show import show, show_pair
 
 
@@ -64,7 +64,9 @@ def _failing(exercise, function, cases, outcome, wrong):
     known = recognise(exercise, function, cases) if wrong.mistake != "takes too long" else None
     got, expected = wrong.got, wrong.expected
     if wrong.mistake is None and got is None and expected is None:
-        got, expected = observe(function, outcome.case).outputs, observe(exercise.reference, outcome.case).outputs
+        mine, theirs = observe(function, outcome.case), observe(exercise.reference, outcome.case)
+        if not same_outputs(mine, theirs):  # else the property saw the fault on an input of its own
+            got, expected = mine.outputs, theirs.outputs
     return replace(
         outcome,
         mistake=known.name if known else wrong.mistake,

@@ -3,16 +3,9 @@
 import torch
 import torch.nn.functional as F
 
-from mini_moe.course.exercise import Exercise, Mistake, Property, Wrong, agrees_with
-from mini_moe.course.observe import close
+from mini_moe.course.exercise import Exercise, Mistake, Property, Wrong, agrees_with, must_equal
 from mini_moe.course.quiz import Option, Quiz
 from mini_moe.moe import expert_load, sequence_balance_loss, update_bias
-
-
-def _must_equal(got, expected, message):
-    # Without the two: they may come from another input than the card's, and for that it shows the results itself.
-    if not close(got, expected):
-        raise Wrong(message)
 
 
 def _draw(low, high, generator):
@@ -31,13 +24,13 @@ def _cases_of_load(generator):
 
 def _every_choice_counts(function, experts, n_experts):
     total = function(experts, n_experts).sum(dim=-1)
-    _must_equal(
+    must_equal(
         total, torch.full_like(total, experts.shape[-1]), "Every choice counts once: a row of loads adds up to n."
     )
 
 
 def _twice_as_many(function, experts, n_experts):
-    _must_equal(
+    must_equal(
         function(torch.cat((experts, experts), dim=-1), n_experts),
         2 * function(experts, n_experts),
         "The same choices made twice must give twice the load.",
@@ -46,7 +39,7 @@ def _twice_as_many(function, experts, n_experts):
 
 def _idle_in_place(function, experts, n_experts):
     idle = function(torch.zeros_like(experts), n_experts)[..., 1:]
-    _must_equal(
+    must_equal(
         idle,
         torch.zeros_like(idle),
         "If all tokens went to expert 0, the others would still have their place, with load 0.",
@@ -55,7 +48,7 @@ def _idle_in_place(function, experts, n_experts):
 
 def _rows_counted_apart(function, experts, n_experts):
     together = function(torch.stack((experts, torch.zeros_like(experts))), n_experts)
-    _must_equal(
+    must_equal(
         together[0], function(experts, n_experts), "A row's loads depend on the rows beside it: count each by itself."
     )
 
@@ -212,7 +205,7 @@ def _alpha_at_balance(function, scores, experts, alpha):
     E, K = scores.shape[-1], experts.shape[-1]
     even = (torch.arange(E)[:, None] + torch.arange(K)) % E  # E tokens; each expert is chosen K times
     loss = function(scores[:, :1].expand(-1, E, -1), even.expand(len(scores), -1, -1), alpha)
-    _must_equal(
+    must_equal(
         loss,
         torch.full_like(loss, alpha),
         "If all experts had the same share of tokens, the loss would have to be `alpha`.",
@@ -237,7 +230,7 @@ def _busy_pushed_down(function, scores, experts, alpha):
 
 def _size_of_scores_is_nothing(function, scores, experts, alpha):
     factor_T1 = torch.linspace(0.5, 1, scores.shape[1])[:, None]
-    _must_equal(
+    must_equal(
         function(factor_T1 * scores, experts, alpha),
         function(scores, experts, alpha),
         "A token with all its scores halved has the same shares s / sum of s: the loss must stay.",
@@ -246,7 +239,7 @@ def _size_of_scores_is_nothing(function, scores, experts, alpha):
 
 def _sequences_apart(function, scores, experts, alpha):
     pairs = zip(scores.split(1), experts.split(1), strict=True)
-    _must_equal(
+    must_equal(
         function(scores, experts, alpha),
         torch.stack([function(*pair, alpha) for pair in pairs]).mean(),
         "The loss of a batch must be the mean of the losses of its sequences, each taken by itself.",
@@ -254,7 +247,7 @@ def _sequences_apart(function, scores, experts, alpha):
 
 
 def _in_proportion_to_alpha(function, scores, experts, alpha):
-    _must_equal(
+    must_equal(
         function(scores, experts, 3 * alpha),
         3 * function(scores, experts, alpha),
         "Three times `alpha` must give three times the loss.",
@@ -623,7 +616,7 @@ def _against_the_load(function, bias, loads, gamma):
 
 def _steps_of_one_size(function, bias, loads, gamma):
     moved = (function(bias, loads, gamma) - bias)[_excess(loads) != 0].abs()
-    _must_equal(
+    must_equal(
         moved,
         torch.full_like(moved, gamma),
         "However near or far an expert is from the mean, its bias moves by `gamma`.",
@@ -632,11 +625,11 @@ def _steps_of_one_size(function, bias, loads, gamma):
 
 def _still_at_balance(function, bias, loads, gamma):
     even = _excess(loads) == 0
-    _must_equal(function(bias, loads, gamma)[even], bias[even], "An expert with just the mean load keeps its bias.")
+    must_equal(function(bias, loads, gamma)[even], bias[even], "An expert with just the mean load keeps its bias.")
 
 
 def _only_the_sum(function, bias, loads, gamma):
-    _must_equal(
+    must_equal(
         function(bias, loads, gamma),
         function(bias, loads.sum(dim=0, keepdim=True), gamma),
         "The same batch in one part gives another bias: add up the loads of the parts first, then take one step.",
@@ -673,19 +666,16 @@ def _extremes(loads):
     return (experts == load.argmin()).float() - (experts == load.argmax()).float()
 
 
-# The bias is no parameter: a learner may keep autograd out, as this does, or not care.
-_without_gradient = torch.no_grad()(update_bias)
-
 UPDATE_BIAS = Exercise(
     lesson="balance",
-    reference=_without_gradient,
+    reference=update_bias,
     cases=_cases_of_bias,
     properties=(
         Property("a busy expert's bias falls, an idle one's rises", _against_the_load),
         Property("every step has the size gamma", _steps_of_one_size),
         Property("an expert with just the mean load keeps its bias", _still_at_balance),
         Property("only the sum of the parts counts", _only_the_sum),
-        Property("agrees with the library", agrees_with(_without_gradient)),
+        Property("agrees with the library", agrees_with(update_bias)),
     ),
     mistakes=(
         Mistake(

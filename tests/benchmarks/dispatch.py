@@ -1,0 +1,229 @@
+"""The expert product and the layer around it: against each other, transformers, dense layers, and over the number of experts.
+
+    python tests/benchmarks/dispatch.py [--record]     on a quiet machine; under four minutes
+
+Contenders of one table take turns in one process, so that a change of the machine's speed meets all alike. Reported is
+the median time of a forward and backward pass, and the median of the ratios of each round, with quartiles.
+``--record`` writes the figures to ``mini_moe/artifacts/dispatch.json``.
+"""
+
+import argparse
+import datetime
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+from transformers import DeepseekV3Config
+from transformers.models.deepseek_v3.modeling_deepseek_v3 import DeepseekV3MoE
+
+import mini_moe
+from mini_moe.config import ModelConfig, small, tiny
+from mini_moe.dispatch import PATHS, Dispatch
+from mini_moe.files import write_atomically
+from mini_moe.hf import config_to_hf
+from mini_moe.layers import FeedForward
+from mini_moe.moe import MoE
+
+TOKENS = 2048
+PRECISIONS = ("float32", "bfloat16")
+EXPERTS = (4, 8, 16, 32, 64)
+IMPLEMENTATIONS = ("eager", "grouped_mm", "batched_mm")  # of transformers
+WARM_UP = 3  # rounds that do not count
+
+Contenders = dict[str, Callable[[], object]]
+
+
+def backward(function: Callable[..., Tensor], inputs: list[Tensor], precision: str) -> Callable[[], object]:
+    """One forward and backward pass."""
+
+    def step():
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+            y = function()
+        return torch.autograd.grad(y, inputs, torch.ones_like(y))
+
+    return step
+
+
+def path(dispatch: Dispatch, c: ModelConfig, n_tokens: int, precision: str) -> Callable[[], object]:
+    """The routed experts alone, over random choices."""
+    torch.manual_seed(0)
+    E, K, D, I = c.n_routed_experts, c.num_experts_per_tok, c.hidden_size, c.moe_intermediate_size
+    experts_NK = torch.rand(n_tokens, E).topk(K).indices
+    shapes = ((n_tokens, D), (n_tokens, K), (E, 2 * I, D), (E, D, I))
+    x_ND, weights_NK, *matrices = inputs = [torch.randn(shape).mul_(0.1).requires_grad_() for shape in shapes]
+    return backward(lambda: dispatch(x_ND, weights_NK, experts_NK, *matrices), inputs, precision)
+
+
+def decoding(dispatch: Dispatch, c: ModelConfig, precision: str) -> Callable[[], object]:
+    """One token, forward only, as when text is generated."""
+    torch.manual_seed(0)
+    layer = initialised(MoE(c, dispatch), c)
+    x_BTD = torch.randn(1, 1, c.hidden_size)
+
+    @torch.no_grad()
+    def step():
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+            return layer(x_BTD)
+
+    return step
+
+
+def layer(module: nn.Module, c: ModelConfig, precision: str) -> Callable[[], object]:
+    """A whole layer, dense or sparse, ours or transformers'."""
+    initialised(module, c)
+    x_BTD = torch.randn(8, TOKENS // 8, c.hidden_size, requires_grad=True)
+
+    def output():
+        y = module(x_BTD)
+        return y[0] if isinstance(y, tuple) else y
+
+    return backward(output, [x_BTD, *module.parameters()], precision)
+
+
+def initialised(module: nn.Module, c: ModelConfig) -> nn.Module:
+    """The same seed and scale for all: routers that choose at random, as at the start of training."""
+    torch.manual_seed(0)
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, std=c.initializer_range)
+    return module
+
+
+def theirs(c: ModelConfig, implementation: str) -> nn.Module:
+    fields = DeepseekV3Config(**config_to_hf(c))
+    fields._experts_implementation = implementation
+    module = DeepseekV3MoE(fields)
+    module.gate.e_score_correction_bias.zero_()
+    return module
+
+
+def take_turns(contenders: Contenders, rounds: int, title: str) -> dict[str, list[float]]:
+    """Milliseconds of every round."""
+    times = {name: [] for name in contenders}
+    for turn in tqdm(range(rounds + WARM_UP), desc=title, leave=False):
+        for name, step in contenders.items():
+            start = time.perf_counter()
+            step()
+            if turn >= WARM_UP:
+                times[name].append((time.perf_counter() - start) * 1e3)
+    return times
+
+
+def summary(values: list[float]) -> list[float]:
+    """Median and quartiles."""
+    low, middle, high = statistics.quantiles(values, n=4)
+    return [round(value, 3) for value in (middle, low, high)]
+
+
+def table(title: str, times: dict[str, list[float]], base: str) -> dict[str, dict[str, list[float]]]:
+    """Print, and return, the milliseconds of each contender and its ratio to ``base``, round by round."""
+    print(f"\n{title}\n  {'':34}{'ms (quartiles)':>24}   times {base} (quartiles)")
+    rows = {}
+    for name, values in times.items():
+        ratios = [value / other for value, other in zip(values, times[base], strict=True)]
+        rows[name] = {"ms": summary(values), "ratio": summary(ratios)}
+        (ms, low, high), (ratio, least, most) = rows[name].values()
+        print(f"  {name:34}{ms:8.2f} ({low:.2f} to {high:.2f})   {ratio:.2f} ({least:.2f} to {most:.2f})")
+    return rows
+
+
+def fastest_of(times: dict[str, list[float]], start: str) -> str:
+    return min((name for name in times if name.startswith(start)), key=lambda name: statistics.median(times[name]))
+
+
+def paths_table(name: str, c: ModelConfig, n_tokens: int, rounds: int) -> dict:
+    contenders = {
+        f"{dispatch}, {precision}": path(PATHS[dispatch], c, n_tokens, precision)
+        for precision in PRECISIONS
+        for dispatch in PATHS
+    }
+    title = f"paths, {name}, {n_tokens:,} tokens, forward and backward"
+    times = take_turns(contenders, rounds, title)
+    return table(title, times, fastest_of(times, ""))
+
+
+def decoding_table(name: str, c: ModelConfig, rounds: int) -> dict:
+    contenders = {
+        f"{dispatch}, {precision}": decoding(PATHS[dispatch], c, precision)
+        for precision in PRECISIONS
+        for dispatch in PATHS
+    }
+    title = f"decoding, {name}: one token through one layer, forward"
+    times = take_turns(contenders, rounds, title)
+    return table(title, times, fastest_of(times, ""))
+
+
+def layer_table(name: str, c: ModelConfig, rounds: int) -> dict:
+    """The MoE layer against dense ones of the same active and of the same total size, and against transformers'."""
+    shared, I = c.n_shared_experts, c.moe_intermediate_size
+    active, total = ((experts + shared) * I for experts in (c.num_experts_per_tok, c.n_routed_experts))
+    contenders = {}
+    for precision in PRECISIONS:
+        contenders |= {
+            f"MoE, {precision}": layer(MoE(c), c, precision),
+            f"dense, same active size, {precision}": layer(FeedForward(c.hidden_size, active), c, precision),
+            f"dense, same total size, {precision}": layer(FeedForward(c.hidden_size, total), c, precision),
+        }
+        for implementation in IMPLEMENTATIONS:
+            contenders[f"transformers, {implementation}, {precision}"] = layer(theirs(c, implementation), c, precision)
+    title = f"layers, {name}, {TOKENS:,} tokens, forward and backward"
+    times = take_turns(contenders, rounds, title)
+    rows = table(title, times, fastest_of(times, "MoE"))
+    best = {kind: fastest_of(times, kind) for kind in ("MoE", "dense, same active", "transformers")}
+    print("  fastest of each kind: " + "; ".join(best.values()))
+    return rows
+
+
+def experts_table(c: ModelConfig, rounds: int) -> dict:
+    """More experts for the same work: the active size stays, the stored size grows."""
+    contenders = {
+        f"E = {E}, {precision}": path(PATHS["grouped"], c.replace(n_routed_experts=E), TOKENS, precision)
+        for precision in PRECISIONS
+        for E in EXPERTS
+    }
+    title = f"number of experts, grouped, {TOKENS:,} tokens, forward and backward"
+    times = take_turns(contenders, rounds, title)
+    return table(title, times, fastest_of(times, f"E = {EXPERTS[0]}, "))
+
+
+def main(rounds: int) -> dict:
+    presets = {"tiny": tiny(), "small": small()}
+    results = {}
+    for name, c in presets.items():
+        results[f"paths, {name}"] = paths_table(name, c, TOKENS, rounds)
+        results[f"decoding, {name}"] = decoding_table(name, c, 20 * rounds)
+        results[f"layers, {name}"] = layer_table(name, c, rounds)
+    results["experts, small"] = experts_table(small(), rounds)
+    return results
+
+
+def provenance(rounds: int) -> dict[str, object]:
+    cpu = next(
+        (line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        platform.processor(),
+    )
+    return {
+        "command": f"python tests/benchmarks/dispatch.py --record --rounds {rounds}",
+        "machine": f"{cpu}, {platform.system()} {platform.machine()}",
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "date": datetime.date.today().isoformat(),
+        "figures": "median, lower and upper quartile, of the milliseconds and of the ratio to the fastest of its kind",
+    }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--record", action="store_true", help="write mini_moe/artifacts/dispatch.json")
+    options = parser.parse_args()
+    record = {"provenance": provenance(options.rounds), "results": main(options.rounds)}
+    if options.record:
+        target = Path(mini_moe.__file__).parent / "artifacts" / "dispatch.json"
+        write_atomically(target, (json.dumps(record, indent=1) + "\n").encode())
+        print(f"\nwritten: {target}")
