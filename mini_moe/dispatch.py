@@ -4,8 +4,8 @@
 
 Every path here computes just this, and has the same signature. ``loop`` asks each expert for its tokens in turn: read
 it first. ``sliced`` sorts the (token, expert) pairs by expert once, so that each expert's rows are a slice.
-``grouped`` sorts, too, and multiplies all slices by one call. Which is fastest depends on the machine and the
-sizes: ``fastest`` measures it.
+``grouped`` sorts the experts, too, by load, and multiplies several by one call. Which is fastest depends on the
+machine and the sizes: ``fastest`` measures it.
 
 Source: MegaBlocks, arXiv 2211.15841, section 3 (the product over groups of unequal size, no token dropped).
 
@@ -23,6 +23,8 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from mini_moe.config import ModelConfig
+
+ROOM = 32  # rows of an expert are a multiple of this
 
 Dispatch = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 
@@ -99,74 +101,99 @@ def sliced(x_ND: Tensor, weights_NK: Tensor, experts_NK: Tensor, gate_up: Tensor
 
 
 def grouped(x_ND: Tensor, weights_NK: Tensor, experts_NK: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:
-    """All experts at once: sort the pairs, two grouped products, sort back. Arguments as in ``loop``."""
-    if x_ND.shape[1] % 8 or down.shape[2] % 8:
-        raise ValueError(
-            "hidden_size and moe_intermediate_size must be multiples of 8 for the grouped product, got "
-            f"{x_ND.shape[1]} and {down.shape[2]}. Change them, or take the dispatch `sliced`."
-        )
-    pair_J, row_NK, ends_E = with_room(*sort_by_expert(experts_NK, len(down)))
-    row_NK = row_NK.view_as(experts_NK)
-    token_J = pair_J // experts_NK.shape[1]
-    weights_J = weights_NK.new_zeros(len(pair_J)).scatter(0, row_NK.flatten(), weights_NK.flatten())
-    x_JD = Spread.apply(x_ND, token_J, row_NK)
-    gate, up = grouped_linear(x_JD, gate_up, ends_E).chunk(2, dim=-1)
-    y_JD = grouped_linear(F.silu(gate) * up * weights_J[:, None].to(gate.dtype), down, ends_E)
-    return Collect.apply(y_JD, token_J, row_NK).to(x_ND.dtype)
+    """Sort once, then several experts in one batched product, forward and backward. Arguments as in ``loop``.
+
+    With fewer pairs than fill a room, as in decoding, there is nothing to batch: ``sliced`` is faster then.
+    """
+    if experts_NK.numel() < ROOM:
+        return sliced(x_ND, weights_NK, experts_NK, gate_up, down)
+    return ExpertProduct.apply(x_ND, weights_NK, experts_NK, gate_up, down)
 
 
-def with_room(pair_J: Tensor, ends_E: Tensor, multiple: int = 64) -> tuple[Tensor, Tensor, Tensor]:
-    """Round the number of each expert's rows up to ``multiple``: the arguments are those that ``sort_by_expert`` gives.
+def with_room(experts_NK: Tensor, n_experts: int) -> tuple[list[Tensor], list[int], Tensor]:
+    """Sort the experts by load and cut them into batches, within which all have as much room as the busiest.
 
-    The rounding is for the CPU's matrix products, which are compiled anew for every shape not met before.
+    Neighbours in this order have about the same load, so little room stays empty, however uneven the load is. Room is
+    a multiple of ROOM: the CPU's library prepares a product anew for every shape not met before.
 
     Returns:
-        pair_J: the pair n K + k of every row; 0 in rows that were added.
-        row: where each pair went, in the order of the pairs.
-        ends_E: int32, where each expert's rows end.
+        the experts of each batch, and the number of rows that each of them has.
+        row_NK: the row of each pair, counted through all batches.
     """
-    count_E = ends_E.diff(prepend=ends_E.new_zeros(1))
-    room_E = (count_E + multiple - 1) // multiple * multiple
+    count_E = experts_NK.flatten().bincount(minlength=n_experts)
+    order_E = count_E.argsort(stable=True)
+    pair_J, ends_E = sort_by_expert(order_E.argsort()[experts_NK], n_experts)
+    batch = max(4, n_experts // 4)
+    place_E = torch.arange(n_experts, device=experts_NK.device)
+    busiest_E = (place_E // batch * batch + batch - 1).clamp(max=n_experts - 1)
+    count_E = count_E[order_E]
+    room_E = (count_E[busiest_E] + ROOM - 1) // ROOM * ROOM
     shift_E = (room_E.cumsum(0) - room_E) - (ends_E - count_E)
-    row_J = torch.arange(len(pair_J), device=pair_J.device) + shift_E.repeat_interleave(count_E)
-    roomy = pair_J.new_zeros(int(room_E.sum())).scatter(0, row_J, pair_J)
-    return roomy, torch.empty_like(pair_J).scatter(0, pair_J, row_J), room_E.cumsum(0).to(torch.int32)
+    row_J = torch.arange(len(pair_J), device=experts_NK.device) + shift_E.repeat_interleave(count_E)
+    row_NK = torch.empty_like(pair_J).scatter(0, pair_J, row_J).view_as(experts_NK)
+    return list(order_E.split(batch)), room_E[::batch].tolist(), row_NK
 
 
-def grouped_linear(x_JD: Tensor, weight: Tensor, ends_E: Tensor) -> Tensor:
-    """Rows ends[e - 1] to ends[e] of x times the transposed matrix e of ``weight``, (E, out, in)."""
-    if torch.is_autocast_enabled(x_JD.device.type):
-        dtype = torch.get_autocast_dtype(x_JD.device.type)
-        x_JD, weight = x_JD.to(dtype), weight.to(dtype)
-    return F.grouped_mm(x_JD, weight.transpose(1, 2), offs=ends_E)
+class ExpertProduct(torch.autograd.Function):
+    """``grouped``, with a backward pass of its own: autograd would keep, and pass through memory, a lot more.
 
-
-class Spread(torch.autograd.Function):
-    """Row j of the result is the token of row j. Backward, a token sums the gradients of its K rows."""
+    y = sum of a token's rows W_down h,  h = w a u,  a = silu(g),  (g, u) = W_gate_up x
+    dw = dz . (a u),  du = w dz a,  dg = silu'(g) w dz u  with dz = W_down^T dy
+    """
 
     @staticmethod
-    def forward(ctx, x_ND: Tensor, token_J: Tensor, row_NK: Tensor) -> Tensor:
-        ctx.save_for_backward(row_NK)
-        return x_ND.index_select(0, token_J)
-
-    @staticmethod
-    def backward(ctx, grad_JD: Tensor):
-        (row_NK,) = ctx.saved_tensors
-        return F.embedding_bag(row_NK, grad_JD, mode="sum"), None, None
-
-
-class Collect(torch.autograd.Function):
-    """The way back, the transpose of ``Spread``: each token sums its K rows."""
-
-    @staticmethod
-    def forward(ctx, y_JD: Tensor, token_J: Tensor, row_NK: Tensor) -> Tensor:
-        ctx.save_for_backward(token_J)
-        return F.embedding_bag(row_NK, y_JD, mode="sum")
+    def forward(ctx, x_ND: Tensor, weights_NK: Tensor, experts_NK: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:
+        kind = x_ND.device.type
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x_ND.dtype
+        experts, rooms, row_NK = with_room(experts_NK, len(down))
+        sizes = [len(some) * room for some, room in zip(experts, rooms, strict=True)]
+        pair_J = row_NK.new_zeros(sum(sizes)).scatter(
+            0, row_NK.flatten(), torch.arange(row_NK.numel(), device=row_NK.device)
+        )
+        token_J = pair_J // row_NK.shape[1]
+        weights_J = weights_NK.new_zeros(sum(sizes)).scatter(0, row_NK.flatten(), weights_NK.flatten()).to(dtype)
+        x_typed, kept = x_ND.to(dtype), []
+        y_JD = x_typed.new_empty(sum(sizes), x_ND.shape[1])
+        rows = (t.split(sizes) for t in (token_J, weights_J, y_JD))
+        for some, room, token, w, y in zip(experts, rooms, *rows, strict=True):
+            w_gate_up, w_down = (matrices.index_select(0, some).to(dtype) for matrices in (gate_up, down))
+            x = x_typed.index_select(0, token).view(len(some), room, x_ND.shape[1])
+            gate_and_up = torch.bmm(x, w_gate_up.mT)
+            gate, up = gate_and_up.chunk(2, dim=-1)
+            h = F.silu(gate).mul_(up).mul_(w.view(len(some), room, 1))
+            torch.bmm(h, w_down.mT, out=y.view_as(x))
+            kept += x, gate_and_up, w_gate_up, w_down
+        ctx.save_for_backward(row_NK, token_J, weights_J, gate_up, down, *kept)
+        ctx.experts, ctx.sizes, ctx.dtypes = experts, sizes, (x_ND.dtype, weights_NK.dtype)
+        return F.embedding_bag(row_NK, y_JD, mode="sum").to(x_ND.dtype)
 
     @staticmethod
     def backward(ctx, grad_ND: Tensor):
-        (token_J,) = ctx.saved_tensors
-        return grad_ND.index_select(0, token_J), None, None
+        row_NK, token_J, weights_J, gate_up, down, *kept = ctx.saved_tensors
+        grad_ND = grad_ND.to(weights_J.dtype)
+        grad_gate_up, grad_down, grad_weights_J = (torch.empty_like(t) for t in (gate_up, down, weights_J))
+        grad_x_JD = grad_ND.new_empty(len(token_J), grad_ND.shape[1])
+        rows = (t.split(ctx.sizes) for t in (token_J, weights_J, grad_weights_J, grad_x_JD))
+        for some, x, gate_and_up, w_gate_up, w_down, token, w, grad_w, grad_x in zip(
+            ctx.experts, *(kept[i::4] for i in range(4)), *rows, strict=True
+        ):
+            w, grad_w = (t.view(*x.shape[:2], 1) for t in (w, grad_w))
+            gate, up = gate_and_up.chunk(2, dim=-1)
+            a = F.silu(gate)
+            au = a * up
+            grad_y = grad_ND.index_select(0, token).view_as(x)
+            dz = torch.bmm(grad_y, w_down)
+            torch.sum(au * dz, dim=-1, keepdim=True, out=grad_w)
+            grad_down.index_copy_(0, some, torch.bmm(grad_y.mT, au.mul_(w)).to(down.dtype))
+            dz *= w
+            grad_gate_and_up = torch.empty_like(gate_and_up)
+            grad_gate, grad_up = grad_gate_and_up.chunk(2, dim=-1)
+            torch.mul(dz, a, out=grad_up)
+            torch.ops.aten.silu_backward.grad_input(dz.mul_(up), gate, grad_input=grad_gate)
+            grad_gate_up.index_copy_(0, some, torch.bmm(grad_gate_and_up.mT, x).to(gate_up.dtype))
+            torch.bmm(grad_gate_and_up, w_gate_up, out=grad_x.view_as(x))
+        grad_x_ND = F.embedding_bag(row_NK, grad_x_JD, mode="sum").to(ctx.dtypes[0])
+        return grad_x_ND, grad_weights_J[row_NK].to(ctx.dtypes[1]), None, grad_gate_up, grad_down
 
 
 PATHS: dict[str, Dispatch] = {"loop": loop, "sliced": sliced, "grouped": grouped}
