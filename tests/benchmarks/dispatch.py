@@ -2,16 +2,18 @@
 
     python tests/benchmarks/dispatch.py [--record]     on a quiet machine; under four minutes
 
-Contenders of one table take turns in one process, so that a change of the machine's speed meets all alike. Reported is
-the median time of a pass, and the median of the ratios of each round, with quartiles. A contender that first takes
-twenty times as long as the fastest is not run again, and that one time stands for all: transformers' ``batched_mm``
-copies a matrix for every pair. ``--record`` writes the figures to ``mini_moe/artifacts/dispatch.json``.
+Contenders of one table take turns in one process, each round in another order, so that a change of the machine's
+speed, and what the one before left in the caches, meets all alike. Reported is the median time of a pass, and the
+median of the ratios of each round, with quartiles. A contender that first takes twenty times as long as the fastest is
+not run again, and that one time stands for all: transformers' ``batched_mm`` copies a matrix for every pair.
+``--record`` writes the figures to ``mini_moe/artifacts/dispatch.json``.
 """
 
 import argparse
 import datetime
 import json
 import platform
+import random
 import statistics
 import time
 from collections.abc import Callable
@@ -106,7 +108,7 @@ def take_turns(contenders: Contenders, rounds: int, title: str) -> dict[str, lis
     """Milliseconds of every round that counts."""
     times = {name: [] for name in contenders}
     for turn in tqdm(range(WARM_UP + rounds), desc=title, leave=False, disable=None):
-        for name, step in contenders.items():
+        for name, step in random.Random(turn).sample(list(contenders.items()), len(contenders)):
             if turn and times[name][0] > 20 * min(first for first, *_ in times.values()):
                 times[name].append(times[name][0])
                 continue
