@@ -9,7 +9,7 @@ from IPython.display import display
 
 from mini_moe.course import exercises, portfolio
 from mini_moe.course.card import Blocks, Card, Claims, Footer, Says
-from mini_moe.course.diagnose import fault, recognise, well_formed
+from mini_moe.course.diagnose import TimeUp, fault, recognise, time_limit, well_formed
 from mini_moe.course.exercise import Exercise, argument_label
 from mini_moe.course.observe import observe, same_outputs
 from mini_moe.course.show import show, show_pair
@@ -63,10 +63,8 @@ def _failing(exercise, function, cases, outcome, wrong):
         return replace(outcome, status="open", mistake=wrong.mistake, says=wrong.message, case=None)
     known = recognise(exercise, function, cases) if wrong.mistake != "takes too long" else None
     got, expected = wrong.got, wrong.expected
-    if wrong.mistake is None and got is None and expected is None:
-        mine, theirs = observe(function, outcome.case), observe(exercise.reference, outcome.case)
-        if not same_outputs(mine, theirs):  # else the property saw the fault on an input of its own
-            got, expected = mine.outputs, theirs.outputs
+    if got is None and expected is None and (known or wrong.mistake is None):
+        got, expected = _results(exercise, function, outcome.case)
     return replace(
         outcome,
         mistake=known.name if known else wrong.mistake,
@@ -74,6 +72,17 @@ def _failing(exercise, function, cases, outcome, wrong):
         got=got,
         expected=expected,
     )
+
+
+def _results(exercise, function, case):
+    """What the function returns and what it should; None where they agree: the fault showed on another input."""
+    try:
+        with time_limit():
+            mine = observe(function, case)
+    except (Exception, SystemExit, TimeUp):
+        return None, None
+    theirs = observe(exercise.reference, case)
+    return (None, None) if same_outputs(mine, theirs) else (mine.outputs, theirs.outputs)
 
 
 def card_of(outcome, footer):

@@ -353,8 +353,8 @@ COMPRESS = Exercise(
         *(
             Mistake(
                 "latent rotated as well",
-                "The latent is rotated, too: then W_uk could no longer be folded into the query, for a turn that "
-                "depends on the position would stand between them. Only the key turns.",
+                "The latent is rotated, too: values and keys are made from it, and must not depend on where the token "
+                "stands. Position has its own place: only the last R numbers turn.",
                 _latent_turned(turn),
             )
             for turn in (
@@ -1310,9 +1310,9 @@ QUIZZES = (
             Option("The latent as it leaves its matrix, to be normed when it is needed.", "Then every new token would "
                    "have to norm the whole past again. The norm needs nothing but the token itself: do it once, and "
                    "keep the result."),
-            Option("The normed latent alone, rotated by its position.", "A turn that depends on the position would "
-                   "stand between the query and W_uk, and W_uk could no longer be folded into the query. So position "
-                   "travels beside the latent, in a small key of its own."),
+            Option("The normed latent alone, rotated by its position.", "Values are made from it, too, and would "
+                   "change with the position. And to rotate the keys of the heads instead would put a turn between "
+                   "the query and W_uk. So position travels beside the latent, in a small key of its own."),
             Option("The normed latent, and beside it one rotated key.", "Both are shared by all heads: 512 + 64 "
                    "numbers a layer in DeepSeek-V3.", right=True),
             Option("Latent, rotated key, and the compressed query.", "A query is asked once, by its own token, and "
