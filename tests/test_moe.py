@@ -12,7 +12,7 @@ from transformers import DeepseekV3Config
 from transformers.models.deepseek_v3.modeling_deepseek_v3 import DeepseekV3MoE, DeepseekV3TopkRouter
 
 from mini_moe.config import tiny
-from mini_moe.dispatch import PATHS
+from mini_moe.dispatch import PATHS, ExpertProduct
 from mini_moe.hf import config_to_hf
 from mini_moe.moe import (
     MoE,
@@ -24,6 +24,9 @@ from mini_moe.moe import (
     sequence_balance_loss,
     update_bias,
 )
+
+# `grouped` leaves fewer pairs than fill a room to `sliced`: here its batches work on any number.
+ALL_PATHS = {**PATHS, "batches": ExpertProduct.apply}
 
 
 @st.composite
@@ -187,7 +190,7 @@ def expert_written_out(gate_up, down):
     return run
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", ALL_PATHS)
 @given(case=choices())
 @example((torch.full((20, 1), 3), 5, 8, 8, 0))  # all tokens to one expert, the others empty
 @example((torch.tensor([[2, 0, 1]]), 3, 8, 16, 0))  # one token, all experts
@@ -197,13 +200,13 @@ def test_each_dispatch_path_equals_the_definition_in_float64(path, case):
     x, weights, gate_up, down = (random_float32(*shape, seed=seed + i) for i, shape in enumerate(shapes))
     routed = [expert_written_out(*pair) for pair in zip(gate_up.double(), down.double(), strict=True)]
     expected = mixture(x.double(), weights.double(), experts, routed, shared=torch.zeros_like)
-    ours = PATHS[path](x, weights, experts, gate_up, down)
+    ours = ALL_PATHS[path](x, weights, experts, gate_up, down)
     assert ours.dtype == torch.float32
     assert_same_with_gradients(ours, expected.float(), (x, weights, gate_up, down))
 
 
 @pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")  # the oracle's shared expert of width 0
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", ALL_PATHS)
 @given(
     case=routings(),
     sizes=st.tuples(st.integers(1, 2), st.integers(1, 9)),
@@ -220,7 +223,7 @@ def test_the_layer_and_its_gradients_equal_the_oracles(path, case, sizes, shared
         hidden_size=16, moe_intermediate_size=8, n_routed_experts=E, num_experts_per_tok=top_k, n_shared_experts=shared,
         n_group=groups, topk_group=kept, norm_topk_prob=normalize, routed_scaling_factor=scale,
     )  # fmt: skip
-    layer, oracle = MoE(config, PATHS[path]), DeepseekV3MoE(DeepseekV3Config(**config_to_hf(config)))
+    layer, oracle = MoE(config, ALL_PATHS[path]), DeepseekV3MoE(DeepseekV3Config(**config_to_hf(config)))
     x, bias = random_float32(*sizes, 16, seed=seed), random_float32(E, seed=seed + 1).detach()
     weights = {
         name: random_float32(*parameter.shape, seed=seed + i)

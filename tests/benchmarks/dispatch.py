@@ -222,6 +222,7 @@ def provenance(rounds: int) -> dict[str, object]:
         "command": f"python tests/benchmarks/dispatch.py --record --rounds {rounds}",
         "machine": f"{cpu}, {platform.system()} {platform.machine()}",
         "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
         "torch": torch.__version__,
         "date": datetime.date.today().isoformat(),
         "figures": "median, lower and upper quartile, of the milliseconds and of the ratio to the fastest of its kind",
@@ -233,7 +234,7 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--record", action="store_true", help="write mini_moe/artifacts/dispatch.json")
     options = parser.parse_args()
-    record = {"provenance": provenance(options.rounds), "results": main(options.rounds)}
+    record = {"run": provenance(options.rounds), "results": main(options.rounds)}
     if options.record:
         target = Path(mini_moe.__file__).parent / "artifacts" / "dispatch.json"
         write_atomically(target, (json.dumps(record, indent=1) + "\n").encode())
