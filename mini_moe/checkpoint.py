@@ -68,8 +68,8 @@ def load_checkpoint(folder: Path, model: Transformer, optimizer: torch.optim.Opt
     return 0, []
 
 
-def rewind_log(path: Path, step: int) -> list[dict]:
-    """Drop the lines after ``step``, which the resumed run will write again, and return the others."""
+def rewind_log(path: Path, step: int) -> None:
+    """Drop the lines after ``step``, which the resumed run will write again."""
     kept = []
     for line in path.read_text().splitlines() if path.exists() else []:
         try:
@@ -80,7 +80,6 @@ def rewind_log(path: Path, step: int) -> list[dict]:
             break
         kept.append(record)
     write_atomically(path, "".join(json.dumps(record) + "\n" for record in kept).encode())
-    return kept
 
 
 def _checkpoints(folder: Path) -> list[Path]:

@@ -5,6 +5,7 @@ The fields bear the names of the published ``config.json`` of DeepSeek-V3, as in
 """
 
 import dataclasses
+import math
 from dataclasses import dataclass
 
 _AT_LEAST_ONE = (
@@ -61,23 +62,18 @@ class ModelConfig:
         must(self.q_lora_rank is None or self.q_lora_rank >= 1, "q_lora_rank", "None or at least 1")
         must(self.qk_rope_head_dim % 2 == 0, "qk_rope_head_dim", "even: features rotate in pairs")
         must(self.n_shared_experts >= 0, "n_shared_experts", "at least 0")
+        layers, E, M = self.num_hidden_layers, self.n_routed_experts, self.n_group
+        must(0 <= self.first_k_dense_replace <= layers, "first_k_dense_replace", f"from 0 to the {layers} layers")
+        must(E % M == 0, "n_group", f"a divisor of n_routed_experts = {E}")
+        must(1 <= self.topk_group <= M, "topk_group", f"from 1 to n_group = {M}")
+        open_to_it = self.topk_group * E // M
         must(
-            0 <= self.first_k_dense_replace <= self.num_hidden_layers,
-            "first_k_dense_replace",
-            f"from 0 to num_hidden_layers = {self.num_hidden_layers}",
-        )
-        must(
-            self.n_routed_experts % self.n_group == 0,
-            "n_group",
-            f"a divisor of n_routed_experts = {self.n_routed_experts}",
-        )
-        must(1 <= self.topk_group <= self.n_group, "topk_group", f"from 1 to n_group = {self.n_group}")
-        reachable = self.topk_group * self.n_routed_experts // self.n_group
-        must(
-            1 <= self.num_experts_per_tok <= reachable,
+            1 <= self.num_experts_per_tok <= open_to_it,
             "num_experts_per_tok",
-            f"from 1 to {reachable}, the experts in the groups that are kept",
+            f"from 1 to {open_to_it}, the experts of the groups that are kept",
         )
+        for name in ("routed_scaling_factor", "rope_theta", "rms_norm_eps", "initializer_range"):
+            must(0 < getattr(self, name) < math.inf, name, "a positive number")
 
     @property
     def qk_head_dim(self) -> int:
@@ -94,7 +90,8 @@ class ModelConfig:
 
 
 def split_experts(config: ModelConfig, m: int) -> ModelConfig:
-    """Fine-grained experts: cut each in m, and choose m times as many. Nothing more is stored, nothing more computed.
+    """Fine-grained experts: cut each in m, and choose m times as many. But for the router, which has a row for each
+    expert, nothing more is stored and nothing more is computed.
 
         E -> m E,   K -> m K,   I -> I / m,   and m times the shared experts
 

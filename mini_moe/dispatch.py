@@ -199,7 +199,7 @@ class ExpertProduct(torch.autograd.Function):
 PATHS: dict[str, Dispatch] = {"loop": loop, "sliced": sliced, "grouped": grouped}
 
 
-def seconds(path: Dispatch, config: ModelConfig, n_tokens: int, precision: str = "float32", rounds: int = 5) -> float:
+def seconds(path: Dispatch, config: ModelConfig, n_tokens: int, precision: str = "float32") -> float:
     """Median time of a forward and backward pass of one layer's experts, over random tokens and random choices.
 
     Args:
@@ -214,7 +214,7 @@ def seconds(path: Dispatch, config: ModelConfig, n_tokens: int, precision: str =
     ]
     x_ND, weights_NK, gate_up, down = inputs
     times = []
-    for _ in range(rounds + 2):  # the first two are not counted
+    for _ in range(7):  # the first two are not counted
         start = time.perf_counter()
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
             y_ND = path(x_ND, weights_NK, experts_NK, gate_up, down)

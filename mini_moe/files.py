@@ -1,5 +1,6 @@
 """Where the course keeps its files, and the one way to write them."""
 
+import json
 import os
 import uuid
 from pathlib import Path
@@ -25,3 +26,8 @@ def write_atomically(path: Path, content: bytes) -> None:
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: dict) -> None:
+    """The same for a dictionary, in lines that a person can read."""
+    write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())

@@ -19,7 +19,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from mini_moe.config import ModelConfig
-from mini_moe.files import write_atomically
+from mini_moe.files import write_atomically, write_json
 from mini_moe.model import Transformer
 
 _FIXED = {"model_type": "deepseek_v3", "hidden_act": "silu", "rope_interleave": True, "tie_word_embeddings": False,
@@ -57,15 +57,16 @@ def config_from_hf(fields: dict) -> ModelConfig:
         if fields.get(name, value) != value:
             raise ValueError(f"{name} must be {value!r}, got {fields[name]!r}.")
     rope = fields.get("rope_scaling") or fields.get("rope_parameters") or {}
-    if rope.get("rope_type", "default") != "default" or "type" in rope:
+    if not isinstance(rope, dict) or rope.get("rope_type", "default") != "default" or "type" in rope:
         raise ValueError(f"rope_type must be 'default', got {rope}.")
-    fields = fields | rope
+    fields = {"rope_theta": rope.get("rope_theta")} | fields if "rope_theta" in rope else fields
     needed = dataclasses.fields(ModelConfig)
     if missing := [field.name for field in needed if field.name not in fields]:
         raise ValueError(f"config.json must have the fields {', '.join(missing)}.")
     for field in needed:
         kind, value = field.type, fields[field.name]
-        if not isinstance(value, int | float if kind is float else kind):  # 10000.0 may be written 10000
+        fits = isinstance(value, int | float if kind is float else kind)  # 10000.0 may be written 10000
+        if not fits or (isinstance(value, bool) and kind is not bool):  # to Python, true is the number 1
             raise ValueError(f"{field.name} must be of type {getattr(kind, '__name__', kind)}, got {value!r}.")
     return ModelConfig(**{field.name: fields[field.name] for field in needed})
 
@@ -104,11 +105,12 @@ def state_from_hf(published: dict[str, Tensor], expected: dict[str, Tensor]) -> 
         ValueError: a tensor is missing, unexpected, or of the wrong shape or type; it is named.
     """
     wanted = state_to_hf(expected)
-    published = {name: tensor for name, tensor in published.items() if tensor.numel()}  # no shared experts, width 0
+    nothing = {name for name in published if ".shared_experts." in name and not published[name].numel()}  # width 0
+    published = {name: published[name] for name in published.keys() - (nothing - wanted.keys())}
     if missing := sorted(wanted.keys() - published.keys()):
-        raise ValueError(f"the weights must hold every tensor of the model, {len(missing)} missing: {missing[0]}, ...")
+        raise ValueError(f"the weights must hold every tensor of the model, {len(missing)} missing: {missing[0]}.")
     if extra := sorted(published.keys() - wanted.keys()):
-        raise ValueError(f"the weights must hold no other tensor, {len(extra)} unexpected: {extra[0]}, ...")
+        raise ValueError(f"the weights must hold no other tensor, {len(extra)} unexpected: {extra[0]}.")
     for name, tensor in published.items():
         if tensor.shape != wanted[name].shape:
             raise ValueError(f"{name} must be of shape {tuple(wanted[name].shape)}, got {tuple(tensor.shape)}.")
@@ -125,7 +127,7 @@ def save_pretrained(model: Transformer, path: str | Path, tokenizer: Tokenizer |
     before a text: to open a file, begin with ``[0, *ids]``.
     """
     path = Path(path)
-    _write_json(path / "config.json", config_to_hf(model.config))
+    write_json(path / "config.json", config_to_hf(model.config))
     if tokenizer is not None:
         settings = {
             "tokenizer_class": "PreTrainedTokenizerFast",
@@ -135,7 +137,7 @@ def save_pretrained(model: Transformer, path: str | Path, tokenizer: Tokenizer |
             "clean_up_tokenization_spaces": False,  # decoding keeps every space
         }
         write_atomically(path / "tokenizer.json", tokenizer.to_str(pretty=True).encode())
-        _write_json(path / "tokenizer_config.json", settings)
+        write_json(path / "tokenizer_config.json", settings)
     write_atomically(path / "model.safetensors", save(state_to_hf(model.state_dict()), metadata={"format": "pt"}))
 
 
@@ -192,7 +194,3 @@ def _read(file: Path, parse: Callable[[bytes], Any]) -> Any:
         return parse(content)
     except Exception as error:
         raise ValueError(f"{file} must be whole and fit this library, got {type(error).__name__}: {error}") from error
-
-
-def _write_json(file: Path, content: dict) -> None:
-    write_atomically(file, (json.dumps(content, indent=2) + "\n").encode())

@@ -42,7 +42,7 @@ def compress(x_BTD: Tensor, w_LD: Tensor, norm_C: Tensor, cos: Tensor, sin: Tens
     Returns:
         (B, T, L), L = C + R
 
-    Source: DeepSeek-V2, arXiv 2405.04434, equations 9 and 15.
+    Source: DeepSeek-V2, arXiv 2405.04434, equations 9 and 15; the norm as in the published code.
 
     >>> x, w = torch.tensor([[[2.0]]]), torch.tensor([[3.0], [4.0], [1.0], [0.0]])  # latent (6, 8), key (2, 0)
     >>> quarter_turn = torch.tensor([[0.0]]), torch.tensor([[1.0]])
@@ -173,8 +173,7 @@ class MultiHeadLatentAttention(nn.Module):
             absorbed: which of the two equal ways of computing to take.
         """
         c = self.config
-        norm = self.kv_a_layernorm
-        memory_BSL = compress(x_BTD, self.kv_a_proj_with_mqa.weight, norm.weight, *rotary, norm.eps)
+        memory_BSL = self._compress(x_BTD, rotary)
         if cache is not None:
             memory_BSL = cache.append(memory_BSL)
         q_nope, q_rope = self._queries(x_BTD)
@@ -184,6 +183,11 @@ class MultiHeadLatentAttention(nn.Module):
         attend = attend_absorbed if absorbed else attend_naive
         y_BHTW = attend(q_nope, apply_rotary_as_complex(q_rope, *rotary), memory_BSL, w_uk_HPC, w_uv_HWC)
         return self.o_proj(y_BHTW.transpose(1, 2).flatten(2))
+
+    def _compress(self, x_BTD: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
+        """``compress``, with the faster norm and rotation of ``fused.py``."""
+        latent, key = self.kv_a_proj_with_mqa(x_BTD).tensor_split([self.config.kv_lora_rank], dim=-1)
+        return torch.cat((self.kv_a_layernorm(latent), apply_rotary_as_complex(key, *rotary)), dim=-1)
 
     def _queries(self, x_BTD: Tensor) -> tuple[Tensor, Tensor]:
         """-> (B, H, T, P) without position and (B, H, T, R) still to be rotated."""

@@ -14,6 +14,7 @@ auxiliary-loss-free balancing, arXiv 2408.15664.
 Departures:
 1. ``routed_scaling_factor`` multiplies the gate weights: it stands in the published configuration, not in equation 13.
 2. The balance loss counts the experts that were in fact chosen, with bias and groups; the paper counts the top K of s.
+3. A group is worth its two best biased scores, as in the published code; the paper sums the best K / M' of s.
 
 Letters: B batch, T tokens of a sequence, N tokens in all (B * T), D model width, E routed experts, K experts per token,
 I inner width of an expert, M groups of experts, A parts of a batch.
@@ -49,7 +50,7 @@ def affinities(x_ND: Tensor, centroids_ED: Tensor) -> Tensor:
     Returns:
         (N, E), float32, in (0, 1)
 
-    Source: arXiv 2412.19437, equation 15; float32: section 3.3.1.
+    Source: arXiv 2412.19437, equation 15; float32 as in the published code.
 
     >>> affinities(torch.tensor([[1.0, 2.0]]), torch.tensor([[0.0, 0.0], [1.0, 0.0]]))
     tensor([[0.5000, 0.7311]])
@@ -108,7 +109,7 @@ def route(
         experts_NK: int64, the chosen experts, no expert twice.
 
     Raises:
-        ValueError: ``n_group`` does not divide E, or fewer than K experts are open.
+        ValueError: the bias is not of E numbers, ``n_group`` does not divide E, or fewer than K experts are open.
 
     Source: arXiv 2412.19437, equations 13, 14 and 16.
 
@@ -117,10 +118,12 @@ def route(
     (tensor([[0.3333, 0.6667]]), tensor([[2, 0]]))
     """
     N, E = scores_NE.shape
-    if E % n_group or not 1 <= top_k <= topk_group * E // n_group:
+    if bias_E.shape != (E,):
+        raise ValueError(f"bias must have a number for each of the {E} experts, got shape {tuple(bias_E.shape)}.")
+    if not 1 <= topk_group <= n_group or E % n_group or not 1 <= top_k <= topk_group * E // n_group:
         raise ValueError(
-            f"n_group must divide E, and top_k be at most the experts in topk_group groups, "
-            f"got E={E}, n_group={n_group}, topk_group={topk_group}, top_k={top_k}."
+            f"n_group must divide E, topk_group be from 1 to n_group, and top_k be at most the experts in topk_group "
+            f"groups, got E={E}, n_group={n_group}, topk_group={topk_group}, top_k={top_k}."
         )
     choice_NE = limit_to_groups(scores_NE.detach() + bias_E, n_group, topk_group)
     experts_NK = choice_NE.topk(top_k, dim=-1).indices
@@ -179,8 +182,8 @@ def expert_load(experts: Tensor, n_experts: int) -> Tensor:
     >>> expert_load(torch.tensor([2, 0, 2]), n_experts=4)
     tensor([1., 0., 2., 0.])
     """
-    counts = torch.zeros(*experts.shape[:-1], n_experts, device=experts.device)
-    return counts.scatter_add(-1, experts, torch.ones_like(experts, dtype=counts.dtype))
+    counts = torch.zeros(*experts.shape[:-1], n_experts, dtype=torch.int64, device=experts.device)
+    return counts.scatter_add(-1, experts, torch.ones_like(experts)).float()
 
 
 def load_ratio(load: Tensor) -> float:
@@ -197,7 +200,7 @@ def load_ratio(load: Tensor) -> float:
 
 
 def sequence_balance_loss(scores_BTE: Tensor, experts_BTK: Tensor, alpha: float) -> Tensor:
-    """A loss that is least when, within each sequence, every expert has the same share of tokens.
+    """A loss whose gradient lowers the scores of experts that have more than their share within a sequence.
 
         f_i = E / (K T) * count_i        share of expert i, 1 at balance; no gradient
         P_i = mean_t (s_ti / sum_j s_tj)
@@ -244,10 +247,10 @@ def update_bias(bias_E: Tensor, loads_AE: Tensor, gamma: float) -> Tensor:
     >>> update_bias(torch.zeros(3), torch.tensor([[5.0, 1.0, 0.0], [0.0, 2.0, 1.0]]), gamma=0.1)  # 5, 3 and 1
     tensor([-0.1000,  0.0000,  0.1000])
     """
-    if loads_AE.ndim != 2:
-        raise ValueError(f"loads must be of shape (parts, experts), got {tuple(loads_AE.shape)}.")
-    load_E = loads_AE.to(bias_E.dtype).sum(dim=0)
-    return bias_E + gamma * torch.sign(load_E.mean() - load_E)
+    if loads_AE.ndim != 2 or loads_AE.shape[1:] != bias_E.shape:
+        raise ValueError(f"loads_AE must be of shape (parts, {len(bias_E)}), got {tuple(loads_AE.shape)}.")
+    load_E = loads_AE.double().sum(dim=0)
+    return bias_E + gamma * torch.sign(load_E.mean() - load_E).to(bias_E.dtype)
 
 
 class Router(nn.Module):

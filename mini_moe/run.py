@@ -27,7 +27,7 @@ from mini_moe import data
 from mini_moe.checkpoint import DamagedRun, load_checkpoint, rewind_log, save_checkpoint
 from mini_moe.config import ModelConfig
 from mini_moe.dispatch import PATHS, fastest
-from mini_moe.files import write_atomically
+from mini_moe.files import write_json
 from mini_moe.generate import stream
 from mini_moe.hf import save_pretrained
 from mini_moe.model import Transformer
@@ -73,6 +73,9 @@ def start(
         raise ValueError(f"out must be a new folder, got {folder}, which holds a run. Go on with it: --resume {folder}")
     if found := [path.name for path in folder.glob("*") if not path.name.startswith(".")]:
         raise ValueError(f"out must be a new or an empty folder, got {folder}, which holds {found[0]}.")
+    for name, value, known in (("precision", precision, PRECISIONS), ("dispatch", dispatch, PATHS)):
+        if value is not None and value not in known:
+            raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}.")
     if seconds is not None and not seconds > 0:
         raise ValueError(f"seconds must be above 0, got {seconds}.")
     dataset = data.load(source, model_config.vocab_size)
@@ -95,7 +98,7 @@ def start(
     train_config = dataclasses.replace(train_config, precision=precision)
     torch.manual_seed(train_config.seed)
     model = Transformer(model_config, PATHS[paths[precision]])
-    _write_json(folder / "run.json", _provenance(model_config, train_config, paths[precision], source, dataset))
+    write_json(folder / "run.json", _provenance(model_config, train_config, paths[precision], source, dataset))
     return _go_on(folder, model, make_optimizer(model, train_config), dataset, train_config, done=0)
 
 
@@ -119,14 +122,19 @@ def resume(folder: Path, **changes) -> Report:
     """
     try:
         record = json.loads((folder / "run.json").read_text())
+        model_config, train_config = ModelConfig(**record["model"]), TrainConfig(**record["train"])
+        dispatch = PATHS[record["dispatch"]]
     except (FileNotFoundError, NotADirectoryError):
         raise DamagedRun(f"resume must name the folder of a run, got {folder}, which has no run.json.") from None
-    model_config, train_config = ModelConfig(**record["model"]), TrainConfig(**record["train"])
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise DamagedRun(
+            f"{folder / 'run.json'} is damaged, or of another version of this library: {error}."
+        ) from error
     dataset = data.load(record["source"], model_config.vocab_size)
     if _fingerprint(dataset) != record["text"]["fingerprint"]:
         raise ValueError(f"the text must be the one that the run began with, got another: {record['text']['name']}.")
     torch.manual_seed(train_config.seed)
-    model = Transformer(model_config, PATHS[record["dispatch"]])
+    model = Transformer(model_config, dispatch)
     optimizer = make_optimizer(model, train_config)
     done, damaged = load_checkpoint(folder, model, optimizer)
     for path in damaged:
@@ -136,7 +144,7 @@ def resume(folder: Path, **changes) -> Report:
         train_config = dataclasses.replace(train_config, **changes)
         if train_config.steps < done:
             raise ValueError(f"steps must be at least the {done} that are done, got {train_config.steps}.")
-        _write_json(folder / "run.json", record | {"train": dataclasses.asdict(train_config)})
+        write_json(folder / "run.json", record | {"train": dataclasses.asdict(train_config)})
     return _go_on(folder, model, optimizer, dataset, train_config, done)
 
 
@@ -167,7 +175,7 @@ def _go_on(folder, model, optimizer, dataset, config, done) -> Report:
     bits = evaluate(model, dataset, config)
     rivals = data.compressed_bits_per_byte(dataset.heldout_text)
     result = {"bits_per_byte": bits, **rivals, "heldout_bytes": dataset.heldout_bytes, "steps": done}
-    _write_json(folder / "result.json", result)
+    write_json(folder / "result.json", result)
     return Report(folder, done, config.steps, bits)
 
 
@@ -251,7 +259,3 @@ def _fingerprint(dataset: data.Dataset) -> str:
 def _write(log, step) -> None:
     log.write(json.dumps(dataclasses.asdict(step)) + "\n")
     log.flush()
-
-
-def _write_json(path: Path, content: dict) -> None:
-    write_atomically(path, (json.dumps(content, indent=2) + "\n").encode())

@@ -167,13 +167,13 @@ def learning_rate(step: int, config: TrainConfig) -> float:
 
 def balance_routers(model: nn.Module, routings: list[Routing], gamma: float) -> float:
     """Move the bias of every router by the load of this step; return the worst load over the mean."""
-    worst, layers = 1.0, [module for module in model.modules() if isinstance(module, MoE)]
+    loads, layers = [], [module for module in model.modules() if isinstance(module, MoE)]
     for moe, routing in zip(layers, routings, strict=True):
         load_E = expert_load(routing.experts_BTK.flatten(), moe.config.n_routed_experts)
         bias = moe.gate.e_score_correction_bias
         bias.copy_(update_bias(bias, load_E[None], gamma))
-        worst = max(worst, load_ratio(load_E))
-    return worst
+        loads.append(load_E)
+    return load_ratio(torch.stack(loads)) if loads else 1.0
 
 
 def train(
@@ -204,14 +204,14 @@ def train(
             group["lr"] = group["factor"] * learning_rate(step, config)
         optimizer.step()
         optimizer.zero_grad()
-        load_ratio = balance_routers(model, output.routings, config.bias_gamma)
+        worst_ratio = balance_routers(model, output.routings, config.bias_gamma)
         yield Step(
             step=step,
             loss=loss.next_token.item(),
             balance=loss.balance.item(),
             learning_rate=learning_rate(step, config),
             grad_norm=norm.item(),
-            load_ratio=load_ratio,
+            load_ratio=worst_ratio,
             tokens_per_second=inputs_BT.numel() / (time.perf_counter() - start),
         )
 

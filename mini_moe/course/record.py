@@ -2,8 +2,9 @@
 
     python -m mini_moe.course.record experts
 
-Each record tells how it was made: command, seeds, text, machine, date. What is done is kept under ``home()``: after
-Ctrl-C or a crash the same command goes on.
+Each record tells how it was made: command, seeds, text, machine, date. What is done is kept under ``home()`` until the
+record is written: after Ctrl-C or a crash the same command goes on, with `tiny` where it stopped, with a comparison
+after the last whole seed.
 
     tiny      the preset `tiny`, trained for 3,000 steps; its weights too, in bfloat16
     experts   experts against a dense model of the same work; lesson 03
@@ -12,7 +13,9 @@ Ctrl-C or a crash the same command goes on.
 
 import argparse
 import dataclasses
+import hashlib
 import json
+import shutil
 import statistics
 from functools import partial
 
@@ -23,7 +26,7 @@ from mini_moe import data, run
 from mini_moe.config import ModelConfig, tiny
 from mini_moe.course.compare import Plan, Run, compare
 from mini_moe.course.recorded import ARTIFACTS
-from mini_moe.files import home, write_atomically
+from mini_moe.files import home, write_atomically, write_json
 from mini_moe.hf import load_pretrained
 from mini_moe.moe import load_ratio
 from mini_moe.run import circumstances
@@ -74,6 +77,8 @@ def record_tiny() -> None:
         run.start(folder, tiny(), TrainConfig(steps=3000), None, precision="bfloat16", dispatch="grouped")
     elif not (folder / "result.json").exists():
         run.resume(folder)
+    if not (folder / "result.json").exists():
+        raise SystemExit("Stopped; `make artifacts` goes on from here.")
     made, result = (json.loads((folder / file).read_text()) for file in ("run.json", "result.json"))
     steps = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     train_config = TrainConfig(**made["train"])
@@ -92,14 +97,15 @@ def record_tiny() -> None:
         "losses": _means([step["loss"] for step in steps]),
     }
     _write("tiny", content, tokens * len(steps), sum(tokens / step["tokens_per_second"] for step in steps), made)
+    shutil.rmtree(folder)
 
 
 def record_comparison(name: str) -> None:
     """Train by every plan of an experiment, seed after seed."""
     experiment, text = EXPERIMENTS[name], data.load(vocab_size=tiny().vocab_size)
-    parts = []
+    parts, folder = [], home() / "records" / name
     for seed in experiment.seeds:
-        path = home() / "records" / name / f"{seed}.json"
+        path = folder / f"{seed}-{_fingerprint(experiment.plans, text)}.json"
         if not path.exists():
             runs = compare(experiment.plans, text, seeds=[seed], n_windows=None)
             content = {"runs": {plan: _short(made) for plan, (made,) in runs.items()}, "made": circumstances(text)}
@@ -117,6 +123,13 @@ def record_comparison(name: str) -> None:
     tokens = len(parts) * sum(config.steps * config.batch_size * config.context for config in configs)
     seconds = sum(len(made["losses"]) * EVERY * made["seconds a step"] for plan in runs.values() for made in plan)
     _write(name, content, tokens, seconds, parts[-1]["made"])
+    shutil.rmtree(folder)
+
+
+def _fingerprint(plans: dict[str, Plan], text: data.Dataset) -> str:
+    """Parts of one record must be of the same plans, on the same text."""
+    same = [repr(plans), circumstances(text)["text"], torch.__version__]
+    return hashlib.sha256(json.dumps(same).encode()).hexdigest()[:16]
 
 
 def _short(made: Run) -> dict:
@@ -137,10 +150,10 @@ def _means(values: list[float]) -> list[float]:
 def _write(name: str, content: dict, tokens: int, seconds: float, made: dict) -> None:
     minutes = seconds / 60
     how = f"{tokens / 1e6:.1f} M tokens in {minutes:.0f} minutes, recorded {made['date'][:10]}: `make artifacts`"
-    run_keys = ("text", "date", "python", "torch", "machine")
+    keys = ("text", "command", "date", "python", "torch", "machine", "train", "model", "dispatch")
     content |= {"how": how, "tokens": tokens, "minutes": round(minutes, 1), "every": EVERY}
-    content["run"] = {key: made[key] for key in made if key in (*run_keys, "train", "model", "dispatch")}
-    write_atomically(ARTIFACTS / f"{name}.json", (json.dumps(content, indent=1) + "\n").encode())
+    content["run"] = {key: made[key] for key in keys if key in made}
+    write_json(ARTIFACTS / f"{name}.json", content)
 
 
 RECORDS = {"tiny": record_tiny} | {name: partial(record_comparison, name) for name in EXPERIMENTS}
@@ -148,6 +161,9 @@ RECORDS = {"tiny": record_tiny} | {name: partial(record_comparison, name) for na
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Train and record what lessons start from.")
-    parser.add_argument("names", nargs="*", choices=[*RECORDS, []], help="default: all")
-    for name in parser.parse_args().names or RECORDS:
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(RECORDS)}; default: all")
+    names = parser.parse_args().names
+    if unknown := set(names) - RECORDS.keys():
+        parser.error(f"NAME must be one of {', '.join(RECORDS)}, got {unknown.pop()}.")
+    for name in names or RECORDS:
         RECORDS[name]()

@@ -147,9 +147,7 @@ def grouped_gemm(x_JD: Tensor, weight_EOD: Tensor, ends_E: Tensor) -> Tensor:
             CPU while the kernels are compiled for a GPU.
     """
     check_arguments(x_JD, weight_EOD, ends_E)
-    if (
-        INTERPRETED and x_JD.dtype == torch.bfloat16
-    ):  # NumPy has no bfloat16: Triton's interpreter gets it wrong silently
+    if INTERPRETED and x_JD.dtype == torch.bfloat16:  # NumPy has none: Triton's interpreter gets it wrong silently
         return grouped_gemm(x_JD.float(), weight_EOD.float(), ends_E).bfloat16()
     ends = ends_E.to("cpu", torch.int64)  # the host must know how many tiles there are: it waits for the GPU here, once
     steps = ends.diff(prepend=ends.new_zeros(1), append=ends.new_tensor([len(x_JD)]))

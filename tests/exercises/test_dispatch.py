@@ -461,6 +461,26 @@ def _(x_ND, weights_NK, experts_NK, gate_up, down):
     return y
 
 
+@wrong(LOOP, "weights along the features", "no column made of them")
+def _(x_ND, weights_NK, experts_NK, gate_up, down):
+    y = torch.zeros_like(x_ND)
+    for e in range(len(down)):
+        token, choice = torch.where(experts_NK == e)
+        y = y.index_add(0, token, ffn(x_ND[token], gate_up[e], down[e]) * weights_NK[token, choice])
+    return y
+
+
+@wrong(LOOP, "weights along the features", "empty experts skipped")
+def _(x_ND, weights_NK, experts_NK, gate_up, down):
+    y = torch.zeros_like(x_ND)
+    for e in range(len(down)):
+        token, choice = torch.where(experts_NK == e)
+        if len(token) == 0:
+            continue
+        y[token] += weights_NK[token, choice] * ffn(x_ND[token], gate_up[e], down[e])
+    return y
+
+
 @wrong(LOOP, "raises RuntimeError", "an expert without tokens, stacked")
 def _(x_ND, weights_NK, experts_NK, gate_up, down):
     y = torch.zeros_like(x_ND)
@@ -1250,6 +1270,14 @@ def _(x_ND, weights_NK, experts_NK, gate_up, down):
     return torch.zeros_like(x_ND).index_add(0, token, y)
 
 
+@wrong(SLICED, "weights along the features")
+def _(x_ND, weights_NK, experts_NK, gate_up, down):
+    pair, ends = sort_by_expert(experts_NK, len(down))
+    token = pair // experts_NK.shape[1]
+    y = rows_of(x_ND[token], gate_up, down, ends) * weights_NK.flatten()[pair]
+    return torch.zeros_like(x_ND).index_add(0, token, y)
+
+
 @wrong(SLICED, "tokens not sorted")
 def _(x_ND, weights_NK, experts_NK, gate_up, down):
     pair, ends = sort_by_expert(experts_NK, len(down))
@@ -1724,11 +1752,23 @@ def _(ends_E, block):
     return torch.tensor(experts), torch.tensor(rows)
 
 
-@wrong(TILES, "one tile too many")
+@wrong(TILES, "one tile too many", "everywhere")
 def _(ends_E, block):
     experts, rows, start = [], [], 0
     for e, end in enumerate(ends_E.tolist()):
         for i in range((end - start) // block + 1):
+            experts.append(e)
+            rows.append(start + i * block)
+        start = end
+    return torch.tensor(experts), torch.tensor(rows)
+
+
+@wrong(TILES, "one tile too many", "except of no rows")
+def _(ends_E, block):
+    experts, rows, start = [], [], 0
+    for e, end in enumerate(ends_E.tolist()):
+        count = end - start
+        for i in range(count // block + 1 if count else 0):
             experts.append(e)
             rows.append(start + i * block)
         start = end
@@ -1929,7 +1969,7 @@ def _(ends_E, block):
     return expert, (ends_E - counts)[expert] + place * block
 
 
-@right(TILES, "two loops")
+@wrong(TILES, "no rows not foreseen", "floats")
 def _(ends_E, block):
     experts, rows, start = [], [], 0
     for e, end in enumerate(ends_E.tolist()):
@@ -1938,6 +1978,26 @@ def _(ends_E, block):
             rows.append(row)
         start = end
     return torch.tensor(experts), torch.tensor(rows)
+
+
+@wrong(TILES, "no rows not foreseen", "columns of nothing")
+def _(ends_E, block):
+    table, start = [], 0
+    for e, end in enumerate(ends_E.tolist()):
+        table += [(e, row) for row in range(start, end, block)]
+        start = end
+    return tuple(torch.tensor(table).unbind(1))
+
+
+@right(TILES, "two loops")
+def _(ends_E, block):
+    experts, rows, start = [], [], 0
+    for e, end in enumerate(ends_E.tolist()):
+        for row in range(start, end, block):
+            experts.append(e)
+            rows.append(row)
+        start = end
+    return torch.tensor(experts, dtype=torch.int64), torch.tensor(rows, dtype=torch.int64)
 
 
 @right(TILES, "rows that begin a tile, searchsorted")
@@ -1962,7 +2022,7 @@ def _(ends_E, block):
     table = [(e, int(end - count) + i * block)
              for e, (end, count) in enumerate(zip(ends_E, counts, strict=True))
              for i in range(-(-int(count) // block))]  # fmt: skip
-    return tuple(torch.tensor(table[::-1]).unbind(1))
+    return tuple(torch.tensor(table[::-1], dtype=torch.int64).view(-1, 2).unbind(1))
 
 
 @right(TILES, "a grid of all tiles there could be")

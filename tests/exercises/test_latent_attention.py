@@ -378,6 +378,26 @@ def _(x, w, norm, cos, sin, eps=1e-6):
     return torch.cat(tokens, dim=1)
 
 
+@wrong(COMPRESS, "R taken from cos", "counted from C")
+def _(x, w, norm, cos, sin, eps=1e-6):
+    C, R = norm.shape[0], cos.shape[-1]
+    latent, key = x @ w[:C].T, x @ w[C : C + R].T
+    return torch.cat((rms_norm(latent, norm, eps), apply_rotary(key, cos, sin)), dim=-1)
+
+
+@wrong(COMPRESS, "R taken from cos", "counted from the end")
+def _(x, w, norm, cos, sin, eps=1e-6):
+    both, R = F.linear(x, w), cos.shape[-1]
+    latent, key = both[..., : len(norm)], both[..., -R:]
+    return torch.cat((rms_norm(latent, norm, eps), apply_rotary(key, cos, sin)), dim=-1)
+
+
+@wrong(COMPRESS, "raises RuntimeError", "R taken from cos, for a split")
+def _(x, w, norm, cos, sin, eps=1e-6):
+    latent, key = F.linear(x, w).split([len(norm), cos.shape[-1]], dim=-1)
+    return torch.cat((rms_norm(latent, norm, eps), apply_rotary(key, cos, sin)), dim=-1)
+
+
 @wrong(COMPRESS, "key before the latent")
 def _(x, w, norm, cos, sin, eps=1e-6):
     latent, key = F.linear(x, w).tensor_split([len(norm)], dim=-1)
@@ -939,6 +959,11 @@ def _(q_nope, q_rope, memory, w_uk, w_uv):
 @wrong(ABSORBED, "scale is no inverse root", "multiplied by the root")
 def _(q_nope, q_rope, memory, w_uk, w_uv):
     return attend(absorb(q_nope, q_rope, w_uk), memory, w_uv, math.sqrt(width(q_nope, q_rope)))
+
+
+@wrong(ABSORBED, "scale is no inverse root", "the power forgotten")
+def _(q_nope, q_rope, memory, w_uk, w_uv):
+    return attend(absorb(q_nope, q_rope, w_uk), memory, w_uv, width(q_nope, q_rope))
 
 
 @wrong(ABSORBED, "rotated part left out")

@@ -21,10 +21,14 @@ def _operations(function, *case):
     return counter.get_total_flops()
 
 
-def _must_cost_the_same(few, many, message):
-    """The work with some experts and with twice as many, at the same number of rows."""
+def _must_cost_the_same(few, many, cure):
+    """The work with some experts and with twice as many, at the same number of rows; ``cure`` ends the sentence."""
     if many > few:
-        raise Wrong(message, got=many, expected=few, mistake="every expert for all")
+        raise Wrong(
+            f"With twice the experts, for as many rows, the matrix products take {many} operations in place of {few}: "
+            f"{cure}",
+            mistake="every expert for all",
+        )
 
 
 # --- loop and sliced: what both compute -------------------------------------------------------------------------------
@@ -37,12 +41,14 @@ def _cases_of_dispatch(generator):
         return torch.stack([open_experts[torch.randperm(len(open_experts), generator=generator)[:top_k]]
                             for _ in range(n_tokens)])  # fmt: skip
 
+    # Where all pairs, or those of each expert, are as many as features, weights run that lack `[:, None]`.
     for experts_NK, E, D, I in (
         (torch.tensor([[1]]), 2, 2, 1),
         (torch.tensor([[1, 0], [0, 1]]), 2, 2, 1),
+        (torch.tensor([[1], [1]]), 3, 2, 2),
+        (torch.tensor([[1, 2], [0, 1], [2, 0]]), 3, 2, 2),
         (torch.tensor([[1, 2, 0], [0, 2, 1], [2, 0, 1]]), 3, 2, 2),
         (torch.tensor([[2, 3], [3, 0], [0, 2]]), 4, 3, 2),
-        (torch.tensor([[1], [1], [1], [1], [1]]), 3, 4, 2),
         (shuffled(5, 2, torch.tensor([0, 1, 3])), 5, 2, 2),
         (shuffled(6, 3, torch.arange(4)), 4, 3, 2),
     ):
@@ -103,12 +109,7 @@ def _more_experts_same_work(function, x_ND, weights_NK, experts_NK, gate_up, dow
             function, x_ND, weights_NK, balanced_NK, gate_up.repeat(times, 1, 1), down.repeat(times, 1, 1)
         )
 
-    _must_cost_the_same(
-        work(1),
-        work(2),
-        "With twice the experts to choose from, the matrix products take more operations: each expert must compute its "
-        "own tokens only, or choosing saves nothing.",
-    )
+    _must_cost_the_same(work(1), work(2), "each expert must compute its own tokens only, or choosing saves nothing.")
 
 
 _PROPERTIES_OF_DISPATCH = (
@@ -132,6 +133,7 @@ def _dispatched(
     target=None,
     inner=lambda gate, up: F.silu(gate) * up,
     weight=lambda weights_NK, pair, token: weights_NK.flatten()[pair],
+    weigh=lambda y_JD, weight_J: y_JD * weight_J[:, None],
     collect=lambda y_JD, x_ND, pair, token: torch.zeros_like(x_ND).index_add(0, token, y_JD),
 ):
     """The way over sorted pairs with one step changed, for the mistakes.
@@ -143,7 +145,7 @@ def _dispatched(
         pair_J, ends_E = sort_by_expert(experts_NK, len(down))
         source_J, target_J = (of(pair_J, *experts_NK.shape, len(down)) for of in (source or token, target or token))
         gate, up = sliced_linear(x_ND[source_J], gate_up, ends_E).chunk(2, dim=-1)
-        y_JD = sliced_linear(inner(gate, up), down, ends_E) * weight(weights_NK, pair_J, target_J)[:, None]
+        y_JD = weigh(sliced_linear(inner(gate, up), down, ends_E), weight(weights_NK, pair_J, target_J))
         return collect(y_JD, x_ND, pair_J, target_J)
 
     return function
@@ -399,14 +401,19 @@ def _only_token_0_is_none(x_ND, weights_NK, experts_NK, gate_up, down):
     return sliced(x_ND, weights_NK * after_0[experts_NK], experts_NK, gate_up, down)
 
 
-def _token_and_choice_exchanged(x_ND, weights_NK, experts_NK, gate_up, down):
-    y_ND = torch.zeros_like(x_ND)
-    for expert in range(len(down)):
-        choice, token = (experts_NK == expert).nonzero(as_tuple=True)
-        gate, up = F.linear(x_ND[token], gate_up[expert]).chunk(2, dim=-1)
-        out = F.linear(F.silu(gate) * up, down[expert])
-        y_ND = y_ND.index_add(0, token, out * weights_NK[token, choice, None])
-    return y_ND
+def _one_by_one(*, order=lambda token, choice: (token, choice), weigh=lambda out, weight: out * weight[:, None]):
+    """The loop with one step changed, for the mistakes."""
+
+    def function(x_ND, weights_NK, experts_NK, gate_up, down):
+        y_ND = torch.zeros_like(x_ND)
+        for expert in range(len(down)):
+            token, choice = order(*(experts_NK == expert).nonzero(as_tuple=True))
+            gate, up = F.linear(x_ND[token], gate_up[expert]).chunk(2, dim=-1)
+            out = F.linear(F.silu(gate) * up, down[expert])
+            y_ND = y_ND.index_add(0, token, weigh(out, weights_NK[token, choice]))
+        return y_ND
+
+    return function
 
 
 LOOP = Exercise(
@@ -459,7 +466,13 @@ LOOP = Exercise(
             "token and choice exchanged",
             "Token and choice are exchanged: `nonzero(as_tuple=True)` gives rows, the tokens, first, then columns, "
             "the choices.",
-            _token_and_choice_exchanged,
+            _one_by_one(order=lambda token, choice: (choice, token)),
+        ),
+        Mistake(
+            "weights along the features",
+            "The gate weights are laid along the features, which runs only where an expert has as many tokens as a "
+            "token has features: a weight belongs to a row, so make a column of them, `weights_NK[token, choice, None]`.",
+            _one_by_one(weigh=lambda out, weight: out * weight),
         ),
     ),
     hints=(
@@ -501,7 +514,8 @@ def _in_order(function, experts_NK, n_experts):
     must_equal(
         expert_J,
         expert_J.sort().values,
-        "The experts of the pairs, in the order of `pair_J`, must never fall: those of expert 0 first, then 1, ...",
+        f"In the order of `pair_J`, the pairs belong to the experts {', '.join(map(str, expert_J.tolist()))}: those of "
+        "expert 0 come first, in any order, then those of 1, ...",
     )
 
 
@@ -670,7 +684,8 @@ SORT_BY_EXPERT = Exercise(
         for function in functions
     ),
     hints=(
-        "Lay the choices flat: pair n K + k stands at place n K + k. Sort, but keep where each came from. Then count.",
+        "Lay the choices flat: pair n K + k stands at place n K + k. Sort, but keep where each came from; within an "
+        "expert any order will do. Then count.",
         "`argsort` gives, for each place of the sorted row, where its value came from. `bincount` counts the pairs of "
         "each expert, and `cumsum` adds the counts up.",
         "expert = experts_NK.flatten(); return expert.argsort(stable=True), "
@@ -734,8 +749,7 @@ def _more_matrices_same_work(function, x_JD, weight, ends_E):
     _must_cost_the_same(
         _operations(function, x_JD, weight, 2 * torch.arange(1, E + 1)),
         _operations(function, x_JD, weight.repeat(2, 1, 1), torch.arange(1, 2 * E + 1)),
-        "With twice the experts, for as many rows, the products take more operations: each row must meet the matrix of "
-        "its own expert only.",
+        "each row must meet the matrix of its own expert only.",
     )
 
 
@@ -806,7 +820,8 @@ SLICED_LINEAR = Exercise(
         *(
             Mistake(
                 "every slice starts at 0",
-                "Every slice starts at row 0: it starts where the one before it ends.",
+                "Every slice starts at row 0, or meets the last matrix: it starts where the one before it ends, and "
+                "meets its own expert's.",
                 shape(lambda ends: [(0, end) for end in ends]),
             )
             for shape in (_between, _written)
@@ -961,6 +976,12 @@ SLICED = Exercise(
             _dispatched(weight=lambda weights_NK, pair, token: weights_NK.flatten()[pair.argsort()]),
         ),
         Mistake(
+            "weights along the features",
+            "The gate weights are laid along the features, which runs only where there are as many pairs as features: "
+            "a weight belongs to a row, so make a column of them, `weight_J[:, None]`.",
+            _dispatched(weigh=lambda y_JD, weight_J: y_JD * weight_J),
+        ),
+        Mistake(
             "tokens not sorted",
             "The rows are not in the order of the pairs: slices would cut through the experts. Take `x_ND[token_J]`.",
             _dispatched(source=lambda pair, N, K, E: torch.arange(len(pair)) // K),
@@ -1035,6 +1056,22 @@ def _each_row_once(function, ends_E, block):
             raise Wrong(f"Row {j} is in {n or 'no'} tile{'s' * (n > 1)}: each must be in one, or its result is wrong.")
 
 
+def _no_rows(function, ends_E, block):
+    where = "Without any rows, where `ends_E` is 0 throughout,"
+    try:
+        results = function(torch.zeros_like(ends_E), block)
+    except Exception as error:
+        raise Wrong(
+            f"{where} it stops, with {type(error).__name__}: {error}", mistake="no rows not foreseen"
+        ) from error
+    if any(len(result) or result.dtype != torch.int64 for result in results):
+        raise Wrong(
+            f"{where} both results must be empty and still int64: of an empty list `torch.tensor` makes floats, unless "
+            "it is told `dtype=torch.int64`.",
+            mistake="no rows not foreseen",
+        )
+
+
 def _up(count, block):
     """Tiles that ``count`` rows need."""
     return (count + block - 1) // block
@@ -1075,6 +1112,7 @@ TILE_TABLE = Exercise(
     properties=(
         Property("each tile starts at a row of its own expert", _at_home),
         Property("each row is in one tile", _each_row_once),
+        Property("no rows at all make empty results, of int64 all the same", _no_rows),
     ),
     mistakes=(
         *(
@@ -1102,11 +1140,17 @@ TILE_TABLE = Exercise(
             "The number of tiles is rounded down, if to no less than 1: round up, `(count + block - 1) // block`.",
             _tiled(tiles=lambda count, end, block: (count // block).clamp(min=1) * (count > 0)),
         ),
-        Mistake(
-            "one tile too many",
-            "`count // block + 1` is one too many where the rows fill their tiles, or where there are none: round up, "
-            "`(count + block - 1) // block`.",
-            _tiled(tiles=lambda count, end, block: count // block + 1),
+        *(
+            Mistake(
+                "one tile too many",
+                "`count // block + 1` is one too many where the rows fill their tiles, or where there are none: round "
+                "up, `(count + block - 1) // block`.",
+                _tiled(tiles=tiles),
+            )
+            for tiles in (
+                lambda count, end, block: count // block + 1,
+                lambda count, end, block: (count // block + 1) * (count > 0),
+            )
         ),
         Mistake(
             "one tile each",
@@ -1211,7 +1255,8 @@ TILE_TABLE = Exercise(
         "writes each expert as often as it has tiles, and a tile's place within its expert is its number less that of "
         "the expert's first tile.",
         "start = 0; for expert, end in enumerate(ends_E.tolist()): collect (expert, row) for row in "
-        "range(start, end, block); then start = end. Make two tensors of the two columns.",
+        "range(start, end, block); then start = end. Make two tensors of the two columns, with dtype=torch.int64, "
+        "or empty ones would be floats.",
     ),
     difficulty=2,
     minutes=12,

@@ -29,9 +29,8 @@ def _one_of_each(function, *_):
     got = function(1, 1, 1, 1)
     if got != 2:
         raise Wrong(
-            "One layer, one head, one feature, one byte for each number: a key and a value are 2 bytes.",
-            got=got,
-            expected=2,
+            "One layer, one head, one feature, one byte for each number: a key and a value are 2 bytes, where this "
+            f"gives {got}."
         )
 
 
@@ -42,7 +41,7 @@ def _grows_with_each(function, n_layers, n_kv_heads, head_dim, bytes_per_element
     once = function(*sizes.values())
     for name in sizes:
         twice = function(*(sizes | {name: 2 * sizes[name]}).values())
-        must_equal(twice, 2 * once, f"Twice as many {name} must take twice the memory.")
+        must_equal(twice, 2 * once, f"Twice as many {name} must take twice the memory, not {twice} bytes after {once}.")
 
 
 def _numbers(n_layers, n_kv_heads, head_dim):
@@ -308,6 +307,17 @@ def _key_from_the_latent(normed):
     return function
 
 
+def _half_a_key(start):
+    """With a key of only the R/2 features from ``start(C, R/2)`` on, for the mistakes."""
+
+    def function(x, w, norm, cos, sin, eps=1e-6):
+        y, C, half = F.linear(x, w), len(norm), cos.shape[-1]
+        key = y[..., start(C, half) :][..., :half]
+        return torch.cat((rms_norm(y[..., :C], norm, eps), apply_rotary(key, cos, sin)), dim=-1)
+
+    return function
+
+
 def _not_interleaved(key, cos, sin):
     a, b = key[..., 0::2], key[..., 1::2]
     return torch.cat((a * cos - b * sin, a * sin + b * cos), dim=-1)
@@ -438,6 +448,15 @@ COMPRESS = Exercise(
             "latent from the last rows",
             "The latent is cut from the end of W x: its first C features are the latent, its last R the key.",
             _latent_from_the_last_rows,
+        ),
+        *(
+            Mistake(
+                "R taken from cos",
+                "Only half of the key is taken: `cos` and `sin` have an angle for each *pair*, R/2 of them. The key is "
+                "all that comes after the first C features.",
+                _half_a_key(start),
+            )
+            for start in (lambda C, half: C, lambda C, half: -half)
         ),
         Mistake(
             "key before the latent",
@@ -940,8 +959,6 @@ def _never_expands(function, q_nope, q_rope, memory, w_uk, w_uv):
                 raise Wrong(
                     f"It makes {what} of the heads, for every position: `{matrix}` meets the memory before any query "
                     f"does. {cure}",
-                    got=f"{what} made",
-                    expected=f"no {what} made",
                     mistake="expands the memory",
                 )
 
@@ -1121,7 +1138,7 @@ ATTEND_ABSORBED = Exercise(
                 "The scores are to be divided by the root of P + R: not by P + R itself, and not multiplied.",
                 _absorbed(scale=lambda P, R, C, W, power=power: (P + R) ** power),
             )
-            for power in (-1, 0.5)
+            for power in (-1, 0.5, 1)
         ),
         Mistake(
             "rotated part left out",
