@@ -7,6 +7,14 @@ settings.register_profile("torch", deadline=None, max_examples=40)  # the first 
 settings.load_profile("torch")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def shared_home(tmp_path_factory):
+    """For fixtures of a wider scope than a test's: they are set up before ``own_home``."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MINI_MOE_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def own_home(tmp_path, monkeypatch):
     monkeypatch.setenv("MINI_MOE_HOME", str(tmp_path / "home"))

@@ -1,4 +1,4 @@
-"""What lessons start from is what it says: every checkpoint and every curve is measured again."""
+"""What lessons start from is what it says: the checkpoint is measured again, and the beginning of every curve."""
 
 import itertools
 import json
@@ -21,7 +21,7 @@ TRAINED = [name for name in RECORDS if "losses" in recorded(name) or "runs" in r
 
 
 @pytest.fixture(scope="module")
-def text():
+def text(shared_home):
     return data.load(vocab_size=1024, progress=False)
 
 
@@ -54,7 +54,6 @@ def test_the_checkpoint_is_in_sixteen_bits_and_measures_what_its_record_says(tex
         text = retokenized(text, tokenizer)
     measured = evaluate(model, text, TrainConfig(steps=1), n_windows=WINDOWS, progress=False)
     assert measured == pytest.approx(record["bits_per_byte of the checkpoint"], abs=0.05 if same else 0.3)
-    assert abs(record["bits_per_byte of the checkpoint"] - record["bits_per_byte"]) < 0.01, "the price of 16 bits"
 
 
 def retokenized(text, tokenizer):
@@ -90,6 +89,19 @@ def test_a_recorded_comparison_is_of_these_plans_and_begins_as_recorded(name, pl
     if not same_text(record, text):
         pytest.skip("recorded on the sources of another Python")
     assert begins_as(record["runs"][plan][0]["losses"], record["every"], model_config, train_config, text)
+
+
+def test_the_record_shows_that_the_bias_balances_and_nothing_does_not():
+    runs = recorded("balance")["runs"]
+    assert all(run["load ratios"][-1] < 1.5 for run in runs["bias"])
+    assert all(run["load ratios"][-1] > 2 for run in runs["none"])
+
+
+def test_the_record_shows_experts_ahead_of_a_dense_model_with_every_seed():
+    """At as many steps; the same seed draws the same batches for both."""
+    runs = recorded("experts")["runs"]
+    pairs = zip(runs["8 experts"], runs["dense"], strict=True)
+    assert all(experts["bits_per_byte"] < dense["bits_per_byte"] for experts, dense in pairs)
 
 
 def test_an_unknown_record_is_told_which_there_are():

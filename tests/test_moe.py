@@ -11,6 +11,7 @@ from torch.func import functional_call
 from transformers import DeepseekV3Config
 from transformers.models.deepseek_v3.modeling_deepseek_v3 import DeepseekV3MoE, DeepseekV3TopkRouter
 
+from mini_moe import dispatch
 from mini_moe.config import tiny
 from mini_moe.dispatch import PATHS, ExpertProduct
 from mini_moe.hf import config_to_hf
@@ -167,12 +168,12 @@ def test_bias_moves_against_the_load_of_the_whole_batch(A, E, gamma, seed):
 @st.composite
 def choices(draw):
     """Experts of each token, (N, K), how many there are, D, I, seed; crowded: all tokens to the same K, many empty."""
-    N, E, seed = draw(st.integers(1, 20)), draw(st.integers(1, 6)), draw(st.integers(0, 99))
+    N, E, seed = draw(st.integers(1, 20)), draw(st.integers(1, 9)), draw(st.integers(0, 99))
     K, crowded = draw(st.integers(1, E)), draw(st.booleans())
     generator = torch.Generator().manual_seed(seed)
     rows = [torch.randperm(E, generator=generator)[:K] for _ in range(N)]
     experts = torch.stack(rows[:1] * N if crowded else rows)
-    return experts, E, 8 * draw(st.integers(1, 2)), 8 * draw(st.integers(1, 2)), seed
+    return experts, E, draw(st.integers(1, 16)), draw(st.integers(1, 16)), seed
 
 
 def random_float32(*shape, seed):
@@ -190,19 +191,58 @@ def expert_written_out(gate_up, down):
     return run
 
 
-@pytest.mark.parametrize("path", ALL_PATHS)
-@given(case=choices())
-@example((torch.full((20, 1), 3), 5, 8, 8, 0))  # all tokens to one expert, the others empty
-@example((torch.tensor([[2, 0, 1]]), 3, 8, 16, 0))  # one token, all experts
-def test_each_dispatch_path_equals_the_definition_in_float64(path, case):
+def product_and_definition(path, case):
+    """What a path gives, what ``mixture`` gives in float64, and what both were given."""
     experts, E, D, I, seed = case
     shapes = (len(experts), D), experts.shape, (E, 2 * I, D), (E, D, I)
-    x, weights, gate_up, down = (random_float32(*shape, seed=seed + i) for i, shape in enumerate(shapes))
+    x, weights, gate_up, down = inputs = [random_float32(*shape, seed=seed + i) for i, shape in enumerate(shapes)]
     routed = [expert_written_out(*pair) for pair in zip(gate_up.double(), down.double(), strict=True)]
     expected = mixture(x.double(), weights.double(), experts, routed, shared=torch.zeros_like)
     ours = ALL_PATHS[path](x, weights, experts, gate_up, down)
     assert ours.dtype == torch.float32
-    assert_same_with_gradients(ours, expected.float(), (x, weights, gate_up, down))
+    return ours, expected.float(), inputs
+
+
+# One expert gets 40 tokens, one none, the others a few: several rooms for some, in two batches of unequal room.
+UNEVEN = torch.tensor([[4, e] for e in (0, 1, 2, 5, 6, 0, 1, 1) for _ in range(5)])
+
+
+@pytest.mark.parametrize("path", ALL_PATHS)
+@given(case=choices(), room=st.sampled_from([2, dispatch.ROOM]))
+@example(case=(torch.full((100, 1), 3), 5, 8, 8, 0), room=dispatch.ROOM)  # all tokens to one expert, the others empty
+@example(case=(torch.arange(6).expand(40, 6), 6, 8, 16, 0), room=dispatch.ROOM)  # every token to every expert
+@example(case=(UNEVEN, 8, 7, 5, 0), room=dispatch.ROOM)
+@example(case=(torch.tensor([[2, 0, 1]]), 3, 8, 16, 0), room=dispatch.ROOM)  # one token, all experts
+def test_each_dispatch_path_equals_the_definition_in_float64(path, case, room):
+    """With little room, too: then few tokens fill many rooms."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dispatch, "ROOM", room)
+        assert_same_with_gradients(*product_and_definition(path, case))
+
+
+@pytest.mark.parametrize("path", ALL_PATHS)
+def test_each_dispatch_path_computes_in_bfloat16_under_autocast(path):
+    """Within 2 % of the whole tensor's size, in values and gradients."""
+    case = UNEVEN, 8, 24, 16, 0
+    with torch.autocast("cpu", torch.bfloat16):
+        ours, expected, inputs = product_and_definition(path, case)
+    direction = torch.randn_like(ours)
+    gradients = [torch.autograd.grad((y * direction).sum(), inputs) for y in (ours, expected)]
+    for one, other in zip((ours, *gradients[0]), (expected, *gradients[1]), strict=True):
+        assert one.dtype == torch.float32
+        assert 1e-4 < (one - other).norm() / other.norm() < 2e-2
+
+
+def test_the_router_scores_in_float32_under_autocast():
+    """Choices hang on small differences, which bfloat16 would round away."""
+    layer = MoE(tiny())
+    torch.nn.init.normal_(layer.gate.weight)
+    for dtype in (torch.float32, torch.bfloat16):
+        x = random(20, tiny().hidden_size).detach().to(dtype)
+        with torch.autocast("cpu", torch.bfloat16):
+            scores = layer.gate(x)
+        assert scores.dtype == torch.float32
+        assert torch.equal(scores, affinities(x.float(), layer.gate.weight.float()))
 
 
 @pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")  # the oracle's shared expert of width 0

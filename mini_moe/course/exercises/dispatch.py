@@ -470,8 +470,8 @@ LOOP = Exercise(
         ),
         Mistake(
             "weights along the features",
-            "The gate weights are laid along the features, which runs only where an expert has as many tokens as a "
-            "token has features: a weight belongs to a row, so make a column of them, `weights_NK[token, choice, None]`.",
+            "The gate weights are laid along the D features, which runs only where an expert has D tokens: a "
+            "weight belongs to a row, so make a column of them, `weights_NK[token, choice, None]`.",
             _one_by_one(weigh=lambda out, weight: out * weight),
         ),
     ),
@@ -977,7 +977,7 @@ SLICED = Exercise(
         ),
         Mistake(
             "weights along the features",
-            "The gate weights are laid along the features, which runs only where there are as many pairs as features: "
+            "The gate weights are laid along the D features, which runs only where there are D pairs: "
             "a weight belongs to a row, so make a column of them, `weight_J[:, None]`.",
             _dispatched(weigh=lambda y_JD, weight_J: y_JD * weight_J),
         ),
