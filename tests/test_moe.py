@@ -191,19 +191,20 @@ def expert_written_out(gate_up, down):
     return run
 
 
-def product_and_definition(path, case):
+def product_and_definition(path, case, autocast=False):
     """What a path gives, what ``mixture`` gives in float64, and what both were given."""
     experts, E, D, I, seed = case
     shapes = (len(experts), D), experts.shape, (E, 2 * I, D), (E, D, I)
     x, weights, gate_up, down = inputs = [random_float32(*shape, seed=seed + i) for i, shape in enumerate(shapes)]
     routed = [expert_written_out(*pair) for pair in zip(gate_up.double(), down.double(), strict=True)]
     expected = mixture(x.double(), weights.double(), experts, routed, shared=torch.zeros_like)
-    ours = ALL_PATHS[path](x, weights, experts, gate_up, down)
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        ours = ALL_PATHS[path](x, weights, experts, gate_up, down)
     assert ours.dtype == torch.float32
     return ours, expected.float(), inputs
 
 
-# One expert gets 40 tokens, one none, the others a few: several rooms for some, in two batches of unequal room.
+# Of 8 experts, one gets 40 tokens, two none, the others 5 to 15: two batches, with room for 32 and 64.
 UNEVEN = torch.tensor([[4, e] for e in (0, 1, 2, 5, 6, 0, 1, 1) for _ in range(5)])
 
 
@@ -223,9 +224,7 @@ def test_each_dispatch_path_equals_the_definition_in_float64(path, case, room):
 @pytest.mark.parametrize("path", ALL_PATHS)
 def test_each_dispatch_path_computes_in_bfloat16_under_autocast(path):
     """Within 2 % of the whole tensor's size, in values and gradients."""
-    case = UNEVEN, 8, 24, 16, 0
-    with torch.autocast("cpu", torch.bfloat16):
-        ours, expected, inputs = product_and_definition(path, case)
+    ours, expected, inputs = product_and_definition(path, (UNEVEN, 8, 24, 16, 0), autocast=True)
     direction = torch.randn_like(ours)
     gradients = [torch.autograd.grad((y * direction).sum(), inputs) for y in (ours, expected)]
     for one, other in zip((ours, *gradients[0]), (expected, *gradients[1]), strict=True):
