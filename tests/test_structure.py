@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mini_moe.course.exercises import find
 from mini_moe.course.release import lesson_of
 
 ROOT = Path(__file__).parent.parent
@@ -117,3 +118,12 @@ def test_a_lesson_has_every_part_in_order(master):
     assert 3 <= code_of(master).count("BEGIN SOLUTION") <= 5
     assert prose.startswith("# ") and "**You build**" in prose and "under test" in prose
     assert "raises-exception" not in master.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("master", MASTERS, ids=lambda path: path.stem)
+def test_a_lesson_tells_difficulty_and_minutes_as_the_cards_do(master):
+    text = "\n".join("".join(cell["source"]) for cell in json.loads(master.read_text(encoding="utf-8"))["cells"])
+    told = re.findall(r'\*\*Difficulty\*\* (●*)○* · about (\d+) minutes?\. Stuck\? `hint\("(\w+)"\)`', text)
+    assert len(told) == text.count("### BEGIN SOLUTION")
+    for dots, minutes, name in told:
+        assert (len(dots), int(minutes)) == (find(name).difficulty, find(name).minutes), name
