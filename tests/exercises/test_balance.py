@@ -37,6 +37,13 @@ def _(experts, n_experts):
     return load
 
 
+@wrong(LOAD, "a repeated expert counted once", "written by index, in every row")
+def _(experts, n_experts):
+    load = torch.zeros(*experts.shape[:-1], n_experts)
+    load[..., experts] += 1
+    return load
+
+
 @wrong(LOAD, "a repeated expert counted once", "scatter_ without add")
 def _(experts, n_experts):
     return torch.zeros(*experts.shape[:-1], n_experts).scatter_(-1, experts, 1.0)

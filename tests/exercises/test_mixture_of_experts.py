@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from exercises.answers import Answers, Claims, drawn
 
 from mini_moe.config import ModelConfig, tiny
+from mini_moe.course.check import examine
 from mini_moe.course.exercises import mixture_of_experts
 from mini_moe.course.exercises.mixture_of_experts import same_under
 from mini_moe.moe import limit_to_groups
@@ -36,6 +37,24 @@ class TestMixtureOfExperts(Claims):
             for other in (ROUTE.reference, *others):
                 assert not same_under(option.settings, mistake.function, other, cases), mistake.name
             assert mistake.says.endswith(".") and len(mistake.says) <= 240
+
+    def test_a_right_route_is_not_blamed_for_its_limit_to_groups(self, monkeypatch):
+        function = next(function for exercise, _, function, _ in ANSWERS.rights if exercise is ROUTE)
+        monkeypatch.setitem(globals(), "limit_to_groups", lambda choice, n_group, topk_group: choice.clone())
+        assert examine(drawn(ROUTE, 1), function).mistake == "limit_to_groups not finished"
+
+    def test_a_sentence_tells_the_settings_that_the_printed_input_does_not(self):
+        for exercise, mistake, settings in (
+            (ROUTE, "scale left out", "`scale=2.5`"),
+            (ROUTE, "groups ignored", "`n_group=2, topk_group=1`"),
+            (GROUPS, "groups of one expert", "`n_group=6, topk_group=1`"),
+            (SPLIT, "rounded without an error", "`m = 3`"),
+        ):
+            function = next(
+                function for other, name, function, _ in ANSWERS.wrongs if (other, name) == (exercise, mistake)
+            )
+            outcome = examine(drawn(exercise, 1), function)
+            assert settings in outcome.says and outcome.got is None
 
 
 # --- affinities -------------------------------------------------------------------------------------------------------
@@ -607,7 +626,7 @@ def _(scores_NE, bias_E, top_k, *, n_group=1, topk_group=1, normalize=True, scal
     return plain(scores_NE, bias_E, experts, normalize) * scale
 
 
-@wrong(ROUTE, "wrong dtype", "experts first")
+@wrong(ROUTE, "results exchanged")
 def _(scores_NE, bias_E, top_k, *, n_group=1, topk_group=1, normalize=True, scale=1.0):
     experts = limit_to_groups(scores_NE + bias_E, n_group, topk_group).topk(top_k).indices
     return experts, plain(scores_NE, bias_E, experts, normalize) * scale
@@ -1128,6 +1147,26 @@ def _(x_ND, weights_NK, experts_NK, routed, shared):
             y = y + weight * routed[e](x)
         rows.append(y)
     return torch.stack(rows)
+
+
+@wrong(MIXTURE, "adds into what `shared` returned", "row by row")
+def _(x_ND, weights_NK, experts_NK, routed, shared):
+    rows = []
+    for x, weights, experts in zip(x_ND, weights_NK, experts_NK, strict=True):
+        y = shared(x)
+        for weight, expert in zip(weights, experts, strict=True):
+            y += weight * routed[expert](x)
+        rows.append(y)
+    return torch.stack(rows)
+
+
+@wrong(MIXTURE, "adds into what `shared` returned", "all rows at once")
+def _(x_ND, weights_NK, experts_NK, routed, shared):
+    y = shared(x_ND)
+    for n in range(len(x_ND)):
+        for k in range(experts_NK.shape[1]):
+            y[n] += weights_NK[n, k] * routed[experts_NK[n, k]](x_ND[n])
+    return y
 
 
 @wrong(MIXTURE, "wrong shape", "one row for each choice")

@@ -9,8 +9,8 @@ from mini_moe.moe import expert_load, sequence_balance_loss, update_bias
 
 
 def _draw(low, high, generator):
-    """A number between two others."""
-    return low + (high - low) * torch.rand(1, generator=generator).item()
+    """A number between two others, with two digits."""
+    return round(low + (high - low) * torch.rand(1, generator=generator).item(), 2)
 
 
 # --- expert_load ------------------------------------------------------------------------------------------------------
@@ -88,6 +88,9 @@ EXPERT_LOAD = Exercise(
             for function in (
                 lambda experts, n_experts: _counts(experts, n_experts).clamp(max=1),
                 lambda experts, n_experts: _pooled(experts, n_experts).clamp(max=1),
+                lambda experts, n_experts: (
+                    _pooled(experts, n_experts).clamp(max=1).expand(*experts.shape[:-1], -1)  # load[..., experts] += 1
+                ),
             )
         ),
         *(
@@ -197,6 +200,7 @@ def _cases_of_loss(generator):
     alone = torch.randint(0, 2, (1,), generator=generator)
     for B, T, E, K in ((1, 2, 2, 1), (2, 3, 4, 2), (2, 4, 5, 3)):
         scores = torch.randn(B, T, E, generator=generator).sigmoid()
+        scores = scores if B > 1 else scores.round(decimals=2)  # equal ones would make their order ambiguous
         experts = torch.rand(B, T, E, generator=generator).topk(K).indices if B > 1 else alone.expand(B, T, K)
         yield scores, experts, _draw(0.2, 0.8, generator)
 
@@ -219,12 +223,13 @@ def _busy_pushed_down(function, scores, experts, alpha):
     got, expected = (
         torch.autograd.grad(loss(scores, to_the_first, alpha), scores)[0] for loss in (function, sequence_balance_loss)
     )
-    if (got.sign() != expected.sign()).any():
+    unlike = (got.sign() != expected.sign()).any(dim=-1)
+    if unlike.any():
+        gradient = ", ".join(f"{number:.2g}" for number in got[unlike][0].tolist())
         raise Wrong(
             f"If all tokens went to the first {K} of the experts, the gradient to their scores would have to be "
-            "positive, so that a step lowers them, and to all others negative.",
-            got=got,
-            expected=expected,
+            f"positive, so that a step lowers them, and to all others negative. To the scores of a token it is "
+            f"({gradient})."
         )
 
 
@@ -597,7 +602,8 @@ def _cases_of_bias(generator):
     for parts in _PARTS:
         loads = torch.tensor(parts, dtype=torch.float32)
         loads = loads[:, torch.randperm(loads.shape[1], generator=generator)]
-        yield torch.randn(loads.shape[1], generator=generator), loads, _draw(0.6, 0.9, generator)
+        bias = torch.randn(loads.shape[1], generator=generator).round(decimals=2)
+        yield bias, loads, _draw(0.6, 0.9, generator)
 
 
 def _excess(loads):
