@@ -226,6 +226,19 @@ def test_an_unwritten_body_is_open_and_not_wrong():
     assert (verdict.status, verdict.mistake, verdict.case) == ("open", "not written yet", None)
 
 
+def test_a_function_that_calls_an_unwritten_one_is_not_blamed_for_it():
+    def root_mean_square(x):
+        # YOUR CODE HERE
+        raise NotImplementedError()
+
+    def normalise(x, eps):
+        return x / root_mean_square(x)
+
+    verdict = verdict_on(normalise)
+    assert (verdict.status, verdict.mistake) == ("wrong", "calls a stub")
+    assert "`root_mean_square`, which is not written yet" in verdict.says
+
+
 @pytest.mark.parametrize("eats", [Exception, BaseException])
 def test_an_endless_loop_is_stopped_even_where_it_eats_exceptions(monkeypatch, eats):
     monkeypatch.setattr(diagnose, "LIMIT_SECONDS", 0.2)

@@ -1,8 +1,8 @@
 """The mistakes that any exercise can meet, found without being declared, and how a declared one is recognised.
 
-The built-in ones have stable names, which tests and statistics may rely on: "not written yet", "raises <Error>",
-"takes too long", "returns None", "wrong type", "wrong number of results", "wrong shape", "wrong dtype", "NaN or inf",
-"changes its input", "gradient missing", "overwrites what the gradient needs".
+The built-in ones have stable names, which tests and statistics may rely on: "not written yet", "calls a stub",
+"raises <Error>", "takes too long", "returns None", "wrong type", "wrong number of results", "wrong shape",
+"wrong dtype", "NaN or inf", "changes its input", "gradient missing", "overwrites what the gradient needs".
 """
 
 import signal
@@ -57,6 +57,9 @@ def fault(test, function, case):
 def _crash(error, function):
     last = traceback.extract_tb(error.__traceback__)[-1]
     if isinstance(error, NotImplementedError) and (last.line or "").startswith("raise NotImplementedError"):
+        if last.name != getattr(function, "__name__", last.name):
+            says = f"It calls `{last.name}`, which is not written yet: finish that one first."
+            return Wrong(says, mistake="calls a stub")
         return Wrong("The body still says `raise NotImplementedError()`.", mistake="not written yet")
     # The learner's own lines are those that run in the namespace of the learner's function.
     frames = zip(traceback.walk_tb(error.__traceback__), traceback.extract_tb(error.__traceback__), strict=True)

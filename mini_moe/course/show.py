@@ -21,7 +21,7 @@ def show(value, digits=4):
     if isinstance(value, Tensor):
         array = value.detach().cpu()
         array = array.double().numpy() if array.is_floating_point() else array.numpy()
-        text = np.array2string(array, precision=digits, threshold=48, max_line_width=WIDEST)
+        text = np.array2string(array, precision=digits, suppress_small=True, threshold=48, max_line_width=WIDEST)
         return f"shape {tuple(value.shape)}, {str(value.dtype).removeprefix('torch.')}\n{text}"
     if isinstance(value, (tuple, list)) and any(isinstance(item, Tensor) for item in value):
         fields = getattr(value, "_fields", range(len(value)))
