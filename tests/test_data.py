@@ -29,11 +29,6 @@ def some_text(seed, lines=40):
     )
 
 
-@pytest.fixture(autouse=True)
-def own_home(tmp_path, monkeypatch):
-    monkeypatch.setenv("MINI_MOE_HOME", str(tmp_path / "home"))
-
-
 @pytest.fixture
 def folder(tmp_path):
     """60 files, about 100 kB; a file is known by its content."""
