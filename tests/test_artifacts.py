@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import statistics
 
 import pytest
 import torch
@@ -97,11 +98,12 @@ def test_the_record_shows_that_the_bias_balances_and_nothing_does_not():
     assert all(run["load ratios"][-1] > 2 for run in runs["none"])
 
 
-def test_the_record_shows_experts_ahead_of_a_dense_model_with_every_seed():
-    """At as many steps; the same seed draws the same batches for both."""
+def test_the_record_shows_experts_ahead_of_a_dense_model_beyond_the_noise_of_the_seeds():
+    """By the mean of the leads, seed by seed, against its standard error."""
     runs = recorded("experts")["runs"]
-    pairs = zip(runs["8 experts"], runs["dense"], strict=True)
-    assert all(experts["bits_per_byte"] < dense["bits_per_byte"] for experts, dense in pairs)
+    pairs = zip(runs["dense"], runs["8 experts"], strict=True)
+    leads = [dense["bits_per_byte"] - experts["bits_per_byte"] for dense, experts in pairs]
+    assert statistics.mean(leads) > 2 * statistics.stdev(leads) / len(leads) ** 0.5
 
 
 def test_an_unknown_record_is_told_which_there_are():

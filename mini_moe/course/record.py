@@ -57,7 +57,7 @@ EXPERIMENTS = {
             "loss 1": _plan(SIXTEEN, 300, balance_alpha=1.0, bias_gamma=0.0),
             "bias": _plan(SIXTEEN, 300, balance_alpha=0.0),
         },
-        seeds=(0, 1),
+        seeds=(0, 1, 2),
     ),
     "experts": Experiment(
         {
@@ -65,7 +65,7 @@ EXPERIMENTS = {
             "dense, as long": _plan(DENSE, 920),  # about the time that 800 steps with experts take
             "8 experts": _plan(tiny(), 800),
         },
-        seeds=(0, 1, 2),
+        seeds=(0, 1, 2, 3, 4),
     ),
 }
 
