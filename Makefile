@@ -1,9 +1,9 @@
-# make lab: open the course.  make test: check all of it.  Both set up the virtual environment first.
+# make lab: open the course.  make test: check all of it.  make book: build the book.  All set up the virtual environment first.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: lab test model lessons artifacts lint benchmarks clean
+.PHONY: lab test book model lessons artifacts lint benchmarks clean
 .DEFAULT_GOAL := lab
 
 lab: $(VENV)/installed ## JupyterLab at lesson 00, in work/: your copy, which nothing overwrites
@@ -14,6 +14,9 @@ lab: $(VENV)/installed ## JupyterLab at lesson 00, in work/: your copy, which no
 test: $(VENV)/tested $(VENV)/chromium lint ## every test, then every notebook
 	$(BIN)/python -m pytest
 	MINI_MOE_HOME=$(CURDIR)/$(VENV)/home $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 solutions lessons
+
+book: $(VENV)/book ## the published book, into book/_build/html: some ten minutes, then seconds, for only what changed is executed
+	$(BIN)/python -m mini_moe.course.book
 
 model: $(VENV)/installed ## train the tiny model on Python's standard library, measure it, let it write
 	$(BIN)/mini-moe train --preset tiny --out runs/$(shell date +%Y-%m-%d-%H%M%S)
@@ -32,8 +35,8 @@ benchmarks: $(VENV)/tested ## speed against transformers and of the expert produ
 	$(BIN)/python tests/benchmarks/train_step.py
 	$(BIN)/python tests/benchmarks/dispatch.py
 
-clean: ## remove the virtual environment
-	rm -rf $(VENV)
+clean: ## remove the virtual environment and the built book
+	rm -rf $(VENV) book/_build
 
 $(VENV)/installed: pyproject.toml constraints.txt tools/install_torch.sh
 	$(PYTHON) -m venv $(VENV)
@@ -45,7 +48,11 @@ $(VENV)/tested: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
 	touch $@
 
-# The browser test wants Debian's Chromium. Without it, and without the right to install it, that test says so and skips.
+$(VENV)/book: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[book]'
+	touch $@
+
+# The browser tests want Debian's Chromium. Without it, and without the right to install it, that test says so and skips.
 $(VENV)/chromium: $(VENV)/installed
 	sh tools/install_chromium.sh
 	touch $@

@@ -5,10 +5,8 @@ In JupyterLab the kernel draws each state as it is asked for. In the published b
 native sliders and a few lines of script, from a file and offline too.
 """
 
-import base64
 import html
 import inspect
-import io
 import itertools
 import json
 import os
@@ -16,6 +14,7 @@ import os
 import ipywidgets
 
 from mini_moe.course.card import Blocks, Card, Says
+from mini_moe.course.figure import image
 from mini_moe.course.look import STYLE
 
 # Sliders choose a state by mixed-radix index: the last one moves fastest, as in itertools.product.
@@ -42,8 +41,8 @@ class Explore:
     """Show ``fn(**state)``, a matplotlib figure or a string of HTML, for any state of a grid.
 
     Args:
-        fn: what draws one state. The picture is described, to who cannot see it, by ``fn.describe(**state)`` where
-            fn has that attribute, else by the first line of its docstring.
+        fn: what draws one state. To who cannot see a figure it is described by the first line of fn's docstring, the
+            state, and what can be read off the figure.
         grid: name of each of fn's parameters -> the values of its slider, numbers or strings. The slider begins at the
             first; numbers then stand in order of size.
 
@@ -125,7 +124,7 @@ class Explore:
         key = tuple(state.values())
         if key not in self._drawn:
             drawn = self.fn(**state)
-            self._drawn[key] = drawn if isinstance(drawn, str) else _image(drawn, self._describe(state))
+            self._drawn[key] = drawn if isinstance(drawn, str) else image(drawn, self._describe(state) + ".")
         return self._drawn[key]
 
     def _failed(self, state, error):
@@ -134,24 +133,8 @@ class Explore:
         return Card(f"`{self.fn.__name__}`", "note", (says, Blocks((("State", asked),))))
 
     def _describe(self, state):
-        if state and hasattr(self.fn, "describe"):
-            return self.fn.describe(**state)
         what = (inspect.getdoc(self.fn) or _words(self.fn.__name__)).splitlines()[0].rstrip(".")
         return ", ".join([what, *(f"{_words(name)} {_label(value)}" for name, value in state.items())])
-
-
-def _image(figure, description):
-    """A figure as an <img> that holds its SVG, the same bytes every time; the figure is closed."""
-    import matplotlib.pyplot as plt
-
-    stream = io.BytesIO()
-    try:
-        with plt.rc_context({"svg.hashsalt": "mini-moe"}):
-            figure.savefig(stream, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
-    finally:
-        plt.close(figure)
-    data = base64.b64encode(stream.getvalue()).decode()
-    return f'<img alt="{html.escape(description)}" src="data:image/svg+xml;base64,{data}" style="max-width:100%">'
 
 
 def _in_order(values):

@@ -61,7 +61,7 @@ STYLE = """<style>
 .mm.mm .mm-slider input { flex: 1 1 12rem; min-width: 0; height: 1.5rem; accent-color: rgb(60, 125, 215); }
 .mm.mm .mm-slider output { min-width: 4.5rem; font-variant-numeric: tabular-nums; }
 .mm.mm .mm-view { min-width: 0; overflow-x: auto; }
-.mm.mm img { display: block; max-width: 100%; height: auto; margin: .4rem 0 0; border-radius: 3px; }
+.mm-figure.mm-figure { display: block; max-width: 100%; height: auto; margin: .4rem 0 0; border-radius: 3px; }
 .mm-table { max-width: 100%; overflow-x: auto; margin: .4rem 0; }
 .mm-table table { border-collapse: collapse; font-size: .95em; color: currentColor; }
 .mm-table.mm-table th, .mm-table.mm-table td { padding: .3rem .8rem .3rem 0; text-align: left; vertical-align: top;

@@ -1,0 +1,130 @@
+"""The published book: how a master becomes a page. A Sphinx extension, named in book/_config.yml.
+
+A page is its master, seen as a reader sees it: each exercise shows what a learner gets, then its hints and its
+solution, folded. It is executed once and kept, by the content of the master and of all that it computes with; so the
+book is built anew only where something has changed.
+
+    python -m mini_moe.course.book
+
+builds it into book/_build/html, from the root of the repository.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from copy import deepcopy
+from importlib.util import find_spec
+from pathlib import Path
+
+import nbformat
+from nbgrader.preprocessors import ClearSolutions
+
+from mini_moe.course import exercises
+from mini_moe.course.card import inline
+
+ROOT = Path(__file__).parent.parent.parent
+BUILD = ROOT / "book" / "_build"
+DOWNLOAD = "mini-moe-book.zip"
+COMPUTED_WITH = ("mini_moe/**/*.py", "mini_moe/artifacts/**/*", "constraints.txt")  # beside a page's own source
+
+
+def reader_view(text):
+    """The notebook that stands in the book for a master's ``text``; myst-nb reads masters with this.
+
+    Before each cell that a learner fills stands what they get and three folded hints; the cell itself, with the
+    solution, is folded.
+    """
+    master = nbformat.reads(text, as_version=4)
+    given, _ = ClearSolutions()(deepcopy(master), {})
+    cells = []
+    for cell, stub in zip(master.cells, given.cells, strict=True):
+        if cell.cell_type == "markdown":
+            cell.source = re.sub(r'Stuck\? `hint\("\w+"\)`', "Stuck? The hints are folded below.", cell.source)
+        elif cell.metadata.get("nbgrader", {}).get("solution"):
+            cells.append(_markdown(f"{cell.id}-given", f"````python\n{stub.source}\n````"))
+            cells.append(_markdown(f"{cell.id}-hints", "\n".join(map(_hints, _taught(cell.source)))))
+            cell.metadata["tags"] = ["hide-input"]
+            cell.metadata["mystnb"] = {"code_prompt_show": "Show the solution", "code_prompt_hide": "Hide the solution"}
+        cells.append(cell)
+    master.cells = cells
+    return master
+
+
+def _markdown(name, source):
+    return nbformat.v4.new_markdown_cell(source, id=name)
+
+
+def _taught(source):
+    defined = re.findall(r"^def (\w+)", source, re.MULTILINE)
+    return [exercise for exercise in exercises.EXERCISES if exercise.name in defined]
+
+
+def _hints(exercise):
+    return "\n".join(
+        f'<details class="mm-fold"><summary>Hint {number} of {len(exercise.hints)} for <code>{exercise.name}</code>'
+        f"</summary><p>{inline(hint)}</p></details>"
+        for number, hint in enumerate(exercise.hints, start=1)
+    )
+
+
+def setup(app):
+    """Called by Sphinx: how pages are executed, what they load, where their buttons lead."""
+    # The kernels that execute pages inherit these: explorers draw all their states, and progress bars are silent.
+    os.environ.update(MINI_MOE_BOOK="1", TQDM_DISABLE="1", MINI_MOE_HOME=str(BUILD / "home"))
+    app.add_config_value("masters", _digest("solutions/*.ipynb"), "env")  # a page may show what they hold
+    app.connect("config-inited", _configure)
+    app.connect("html-page-context", _launch_lessons, priority=502)  # after the theme has made the buttons
+    app.connect("build-finished", _pack)
+    return {"version": "1", "env_version": 1}
+
+
+def _configure(app, config):
+    config.nb_execution_cache_path = str(BUILD / "executed" / _digest(*COMPUTED_WITH))
+    # MathJax in one file, from the package that brings it.
+    mathjax = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax" / "tex-svg.js"
+    config.html_static_path.append(str(mathjax))
+    config.mathjax_path = mathjax.name
+    if "GITHUB_REPOSITORY" in os.environ:  # in GitHub Actions: a fork's buttons lead to the fork
+        config.html_theme_options["repository_url"] = f"https://github.com/{os.environ['GITHUB_REPOSITORY']}"
+
+
+def _digest(*patterns):
+    """Sixteen hex digits for the names and the content of files."""
+    digest = hashlib.sha256()
+    for path in sorted(path for pattern in patterns for path in ROOT.glob(pattern) if path.is_file()):
+        digest.update(f"{path.relative_to(ROOT)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
+def _launch_lessons(app, pagename, templatename, context, doctree):
+    """Who launches a page wants to write the answers: the buttons lead to the lesson in place of its master."""
+    for group in context.get("header_buttons", ()):
+        for button in group.get("buttons", ()):
+            if any(host in button.get("url", "") for host in ("mybinder.org", "colab.research.google.com")):
+                button["url"] = button["url"].replace("/solutions/", "/lessons/")
+
+
+def _pack(app, exception):
+    """The whole book in one file, for who wants to take it along."""
+    if exception:
+        return
+    pages = Path(app.outdir)
+    with zipfile.ZipFile(pages / DOWNLOAD, "w", zipfile.ZIP_DEFLATED) as packed:
+        for path in sorted(path for path in pages.rglob("*") if path.is_file() and path.name != DOWNLOAD):
+            packed.write(path, Path("mini-moe-book") / path.relative_to(pages))
+
+
+def main():
+    """Build the book; returns the exit code. A warning is an error."""
+    shutil.rmtree(BUILD / "html", ignore_errors=True)  # or pages that are no more would stay
+    options = ["--config", "book/_config.yml", "--toc", "book/_toc.yml", "--path-output", "book"]
+    command = [Path(sys.executable).with_name("jupyter-book"), "build", ".", *options, "-W", "-n", "--keep-going"]
+    return subprocess.run(command, cwd=ROOT).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
