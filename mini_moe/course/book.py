@@ -36,7 +36,7 @@ def reader_view(text):
     """The notebook that stands in the book for a master's ``text``; myst-nb reads masters with this.
 
     Before each cell that a learner fills stands what they get and three folded hints; the cell itself, with the
-    solution, is folded.
+    solution, is folded. Where a cell only shows a quiz or a verdict, its code is left out.
     """
     master = nbformat.reads(text, as_version=4)
     given, _ = ClearSolutions()(deepcopy(master), {})
@@ -49,6 +49,8 @@ def reader_view(text):
             cells.append(_markdown(f"{cell.id}-hints", "\n".join(map(_hints, _taught(cell.source)))))
             cell.metadata["tags"] = ["hide-input"]
             cell.metadata["mystnb"] = {"code_prompt_show": "Show the solution", "code_prompt_hide": "Hide the solution"}
+        elif cell.source.startswith(("quiz(", "verdict(")):
+            cell.metadata["tags"] = ["remove-input"]
         cells.append(cell)
     master.cells = cells
     return master

@@ -5,6 +5,8 @@ In JupyterLab the kernel draws each state as it is asked for. In the published b
 native sliders and a few lines of script, from a file and offline too.
 """
 
+import base64
+import gzip
 import html
 import inspect
 import itertools
@@ -17,10 +19,12 @@ from mini_moe.course.card import Blocks, Card, Says
 from mini_moe.course.figure import image
 from mini_moe.course.look import STYLE
 
-# Sliders choose a state by mixed-radix index: the last one moves fastest, as in itertools.product.
-SCRIPT = """<script>(function () {
-  const root = document.currentScript.parentElement;
-  const states = JSON.parse(root.querySelector("script[type='application/json']").textContent);
+# The states are packed, for they are alike. Sliders choose one by mixed-radix index: the last one moves fastest, as in
+# itertools.product.
+SCRIPT = """<script>(async function (root) {
+  const packed = Uint8Array.from(atob(root.querySelector(".mm-states").textContent), letter => letter.charCodeAt(0));
+  const unpacked = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const states = await new Response(unpacked).json();
   const sliders = [...root.querySelectorAll("input")];
   function update() {
     let index = 0;
@@ -34,7 +38,7 @@ SCRIPT = """<script>(function () {
   }
   for (const slider of sliders) { slider.disabled = false; slider.addEventListener("input", update); }
   update();
-})();</script>"""
+})(document.currentScript.parentElement);</script>"""
 
 
 class Explore:
@@ -103,8 +107,7 @@ class Explore:
         states = [
             self.draw(**dict(zip(self.grid, state, strict=True))) for state in itertools.product(*self.grid.values())
         ]
-        # A closing tag in a string would end the script element that holds it.
-        data = json.dumps(states).replace("</", "<\\/")
+        packed = base64.b64encode(gzip.compress(json.dumps(states).encode(), mtime=0)).decode()
         sliders = "".join(
             f'<label class="mm-slider"><span class="mm-title">{html.escape(_words(name))}</span>'
             f'<input type="range" min="0" max="{len(values) - 1}" value="{values.index(self.start[name])}" disabled '
@@ -116,7 +119,7 @@ class Explore:
             f'{STYLE}<section class="mm mm-note">{sliders}<div class="mm-view">{self.draw(**self.start)}</div>'
             f'<p class="mm-foot">The {len(states)} states of this page were computed when the book was built. '
             "In JupyterLab the same cell runs live, and you can change its code.</p>"
-            f'<script type="application/json">{data}</script>{SCRIPT}</section>'
+            f'<script type="text/plain" class="mm-states">{packed}</script>{SCRIPT}</section>'
         )
 
     def draw(self, **state):
