@@ -109,12 +109,14 @@ def take_turns(contenders: Contenders, rounds: int, title: str) -> dict[str, lis
     times = {name: [] for name in contenders}
     for turn in tqdm(range(WARM_UP + rounds), desc=title, leave=False, disable=None):
         for name, step in random.Random(turn).sample(list(contenders.items()), len(contenders)):
-            if turn and times[name][0] > 20 * min(first for first, *_ in times.values()):
-                times[name].append(times[name][0])
+            if turn >= WARM_UP and warm[name] > 20 * min(warm.values()):  # hopeless: its last warm turn stands for all
+                times[name].append(warm[name])
                 continue
             start = time.perf_counter()
             step()
             times[name].append((time.perf_counter() - start) * 1e3)
+        if turn == WARM_UP - 1:
+            warm = {name: values[-1] for name, values in times.items()}
     return {name: values[WARM_UP:] for name, values in times.items()}
 
 
