@@ -105,18 +105,16 @@ def theirs(c: ModelConfig, implementation: str) -> DeepseekV3MoE:
 
 
 def take_turns(contenders: Contenders, rounds: int, title: str) -> dict[str, list[float]]:
-    """Milliseconds of every round that counts."""
+    """Milliseconds of every round that counts. Who is hopeless after the warm-up is left out: its last turn counts."""
     times = {name: [] for name in contenders}
     for turn in tqdm(range(WARM_UP + rounds), desc=title, leave=False, disable=None):
         for name, step in random.Random(turn).sample(list(contenders.items()), len(contenders)):
-            if turn >= WARM_UP and warm[name] > 20 * min(warm.values()):  # hopeless: its last warm turn stands for all
-                times[name].append(warm[name])
+            if turn >= WARM_UP and times[name][WARM_UP - 1] > 20 * min(t[WARM_UP - 1] for t in times.values()):
+                times[name].append(times[name][WARM_UP - 1])
                 continue
             start = time.perf_counter()
             step()
             times[name].append((time.perf_counter() - start) * 1e3)
-        if turn == WARM_UP - 1:
-            warm = {name: values[-1] for name, values in times.items()}
     return {name: values[WARM_UP:] for name, values in times.items()}
 
 
