@@ -79,7 +79,7 @@ def setup(app):
     os.environ.update(MINI_MOE_BOOK="1", TQDM_DISABLE="1", MINI_MOE_HOME=str(BUILD / "home"))
     app.add_config_value("masters", _digest("solutions/*.ipynb"), "env")  # a page may show what they hold
     app.connect("config-inited", _configure)
-    app.connect("html-page-context", _launch_lessons, priority=502)  # after the theme has made the buttons
+    app.connect("html-page-context", _mend, priority=502)  # after the theme has made the buttons
     app.connect("build-finished", _pack)
     return {"version": "1", "env_version": 1}
 
@@ -102,12 +102,15 @@ def _digest(*patterns):
     return digest.hexdigest()[:16]
 
 
-def _launch_lessons(app, pagename, templatename, context, doctree):
-    """Who launches a page wants to write the answers: the buttons lead to the lesson in place of its master."""
+def _mend(app, pagename, templatename, context, doctree):
+    """What the theme and docutils leave to be done on a page."""
+    # Who launches a page wants to write the answers: the buttons lead to the lesson in place of its master.
     for group in context.get("header_buttons", ()):
         for button in group.get("buttons", ()):
             if any(host in button.get("url", "") for host in ("mybinder.org", "colab.research.google.com")):
                 button["url"] = button["url"].replace("/solutions/", "/lessons/")
+    # A list must hold list items, and citations are none.
+    context["body"] = context.get("body", "").replace('role="list" class="citation-list"', 'class="citation-list"')
 
 
 def _pack(app, exception):
