@@ -7,8 +7,6 @@ The library never imports this package; this package imports the library.
 
 import os
 
-from IPython import get_ipython
-
 from mini_moe.course.check import check, hint
 from mini_moe.course.compare import compare
 from mini_moe.course.explore import Explore
@@ -20,6 +18,8 @@ from mini_moe.course.verdict import verdict
 
 __all__ = ["Explore", "check", "checkpoint", "compare", "hint", "quiz", "recorded", "table", "verdict"]
 
-# In the published book every figure is an image with a description.
-if os.environ.get("MINI_MOE_BOOK") == "1" and get_ipython():
-    get_ipython().display_formatter.formatters["text/html"].for_type_by_name("matplotlib.figure", "Figure", image)
+# In the published book every figure is shown as an image that says what it shows.
+if os.environ.get("MINI_MOE_BOOK") == "1":
+    from matplotlib.figure import Figure
+
+    Figure._repr_html_ = image

@@ -13,6 +13,8 @@ LONGEST = 700  # characters of a description: who listens to it cannot skip
 def image(figure, what=""):
     """The figure as an ``<img>`` that holds its SVG, the same bytes every time; the figure is closed.
 
+    It stands in a box, in which it can be moved sideways where the page is narrow.
+
     Args:
         what: a sentence that goes before the description read off the figure.
     """
@@ -26,7 +28,8 @@ def image(figure, what=""):
     finally:
         plt.close(figure)
     svg = quote(stream.getvalue(), safe=" /:;,.=()-_")  # shorter than base64, and it compresses well
-    return f'<img class="mm-figure" alt="{html.escape(description)}" src="data:image/svg+xml,{svg}">'
+    picture = f'<img class="mm-figure" alt="{html.escape(description)}" src="data:image/svg+xml,{svg}">'
+    return f'<div class="mm-wide" tabindex="0">{picture}</div>'
 
 
 def describe(figure):
