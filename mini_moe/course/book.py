@@ -104,10 +104,12 @@ def _digest(*patterns):
 
 def _mend(app, pagename, templatename, context, doctree):
     """What the theme and docutils leave to be done on a page."""
-    # Who launches a page wants to write the answers: the buttons lead to the lesson in place of its master.
-    for group in context.get("header_buttons", ()):
-        for button in group.get("buttons", ()):
-            if any(host in button.get("url", "") for host in ("mybinder.org", "colab.research.google.com")):
+    # Who launches a lesson wants to write the answers: the buttons lead to it, not to its master. Other pages have none.
+    for group in list(context.get("header_buttons", ())):
+        if group.get("label") == "launch-buttons":
+            if not pagename.startswith("solutions/"):
+                context["header_buttons"].remove(group)
+            for button in group["buttons"]:
                 button["url"] = button["url"].replace("/solutions/", "/lessons/")
     # A list must hold list items, and citations are none.
     context["body"] = context.get("body", "").replace('role="list" class="citation-list"', 'class="citation-list"')
@@ -125,10 +127,12 @@ def _pack(app, exception):
 
 def main():
     """Build the book; returns the exit code. A warning is an error."""
+    program = shutil.which("jupyter-book", path=Path(sys.executable).parent)
+    if program is None:
+        sys.exit("jupyter-book must be installed beside this Python: make book does it, or pip install -e '.[book]'.")
     shutil.rmtree(BUILD / "html", ignore_errors=True)  # or pages that are no more would stay
     options = ["--config", "book/_config.yml", "--toc", "book/_toc.yml", "--path-output", "book"]
-    command = [Path(sys.executable).with_name("jupyter-book"), "build", ".", *options, "-W", "-n", "--keep-going"]
-    return subprocess.run(command, cwd=ROOT).returncode
+    return subprocess.run([program, "build", ".", *options, "-W", "-n", "--keep-going"], cwd=ROOT).returncode
 
 
 if __name__ == "__main__":
