@@ -104,13 +104,17 @@ def _digest(*patterns):
 
 def _mend(app, pagename, templatename, context, doctree):
     """What the theme and docutils leave to be done on a page."""
-    # Who launches a lesson wants to write the answers: the buttons lead to it, not to its master. Other pages have none.
+    # Who launches a lesson wants to write the answers: the buttons lead to it. Other pages have none.
     for group in list(context.get("header_buttons", ())):
         if group.get("label") == "launch-buttons":
             if not pagename.startswith("solutions/"):
                 context["header_buttons"].remove(group)
             for button in group["buttons"]:
                 button["url"] = button["url"].replace("/solutions/", "/lessons/")
+    # Thebe would fetch live code from elsewhere; no page offers it.
+    context["script_files"] = [
+        s for s in context["script_files"] if "thebe" not in f"{s.filename} {s.attributes}".lower()
+    ]
     # A list must hold list items, and citations are none.
     context["body"] = context.get("body", "").replace('role="list" class="citation-list"', 'class="citation-list"')
 
