@@ -95,8 +95,8 @@ def _configure(app, config):
 
 
 def _digest(*patterns):
-    """Sixteen hex digits for the names and the content of files."""
-    digest = hashlib.sha256()
+    """Sixteen hex digits for the names and the content of files, and for this Python, whose library is the text."""
+    digest = hashlib.sha256(sys.version.encode())
     for path in sorted(path for pattern in patterns for path in ROOT.glob(pattern) if path.is_file()):
         digest.update(f"{path.relative_to(ROOT)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]
