@@ -5,13 +5,12 @@
 The library never imports this package; this package imports the library.
 """
 
-import os
-
 from mini_moe.course.check import check, hint
 from mini_moe.course.compare import compare
+from mini_moe.course.exercises import quiz
 from mini_moe.course.explore import Explore
 from mini_moe.course.figure import image
-from mini_moe.course.quiz import quiz
+from mini_moe.course.look import in_book
 from mini_moe.course.recorded import checkpoint, recorded
 from mini_moe.course.table import table
 from mini_moe.course.verdict import verdict
@@ -19,7 +18,7 @@ from mini_moe.course.verdict import verdict
 __all__ = ["Explore", "check", "checkpoint", "compare", "hint", "quiz", "recorded", "table", "verdict"]
 
 # In the published book every figure is shown as an image that says what it shows.
-if os.environ.get("MINI_MOE_BOOK") == "1":
+if in_book():
     from matplotlib.figure import Figure
 
     Figure._repr_html_ = image

@@ -36,7 +36,7 @@ def reader_view(text):
     """The notebook that stands in the book for a master's ``text``; myst-nb reads masters with this.
 
     Before each cell that a learner fills stands what they get and three folded hints; the cell itself, with the
-    solution, is folded. Where a cell only shows a quiz or a verdict, its code is left out.
+    solution, is folded. Where a cell only shows a quiz, its code is left out. The lesson's box leads to the glossary.
     """
     master = nbformat.reads(text, as_version=4)
     given, _ = ClearSolutions()(deepcopy(master), {})
@@ -47,11 +47,15 @@ def reader_view(text):
         elif cell.metadata.get("nbgrader", {}).get("solution"):
             cells.append(_markdown(f"{cell.id}-given", f"````python\n{stub.source}\n````"))
             cells.append(_markdown(f"{cell.id}-hints", "\n".join(map(_hints, _taught(cell.source)))))
+            cell.source = re.sub(r"^ *### (BEGIN|END) SOLUTION\n?", "", cell.source, flags=re.MULTILINE).rstrip()
             cell.metadata["tags"] = ["hide-input"]
             cell.metadata["mystnb"] = {"code_prompt_show": "Show the solution", "code_prompt_hide": "Hide the solution"}
-        elif cell.source.startswith(("quiz(", "verdict(")):
+        elif cell.source.startswith("quiz("):
             cell.metadata["tags"] = ["remove-input"]
         cells.append(cell)
+    cells.insert(
+        1, _markdown("look-up", "Words: [glossary](../book/glossary.md). Letters: [notation](../book/notation.md).")
+    )
     master.cells = cells
     return master
 
@@ -79,6 +83,7 @@ def setup(app):
     os.environ.update(MINI_MOE_BOOK="1", TQDM_DISABLE="1", MINI_MOE_HOME=str(BUILD / "home"))
     app.add_config_value("masters", _digest("solutions/*.ipynb"), "env")  # a page may show what they hold
     app.connect("config-inited", _configure)
+    app.connect("source-read", _name_repository)
     app.connect("html-page-context", _mend, priority=502)  # after the theme has made the buttons
     app.connect("build-finished", _pack)
     return {"version": "1", "env_version": 1}
@@ -100,6 +105,11 @@ def _digest(*patterns):
     for path in sorted(path for pattern in patterns for path in ROOT.glob(pattern) if path.is_file()):
         digest.update(f"{path.relative_to(ROOT)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]
+
+
+def _name_repository(app, docname, source):
+    """In the text of a page {repository} stands for the repository's address."""
+    source[0] = source[0].replace("{repository}", app.config.html_theme_options["repository_url"])
 
 
 def _mend(app, pagename, templatename, context, doctree):

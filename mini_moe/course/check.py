@@ -11,6 +11,7 @@ from mini_moe.course import exercises, portfolio
 from mini_moe.course.card import Blocks, Card, Claims, Footer, Says
 from mini_moe.course.diagnose import TimeUp, fault, recognise, time_limit, well_formed
 from mini_moe.course.exercise import Exercise, argument_label
+from mini_moe.course.look import in_book
 from mini_moe.course.observe import observe, same_outputs
 from mini_moe.course.show import show, show_pair
 
@@ -139,7 +140,7 @@ def check(function):
         if not passed:
             footer = f'Stuck? `hint("{name}")` helps. Until then the lesson goes on with the library\'s `{name}`.'
         else:
-            footer = f"The lesson goes on with your `{name}`." + ("" if grading else _kept(function))
+            footer = f"The lesson goes on with your `{name}`." + ("" if grading or in_book() else _kept(function))
         card = card_of(outcome, footer)
     if grading and not passed:
         raise ExerciseFailed(str(card))

@@ -11,13 +11,12 @@ import html
 import inspect
 import itertools
 import json
-import os
 
 import ipywidgets
 
 from mini_moe.course.card import Blocks, Card, Says
 from mini_moe.course.figure import image
-from mini_moe.course.look import STYLE
+from mini_moe.course.look import STYLE, in_book
 
 # The states are packed, for they are alike. Sliders choose one by mixed-radix index: the last one moves fastest, as in
 # itertools.product.
@@ -73,7 +72,7 @@ class Explore:
         return f"Explorer of {self._describe({})} ({ranges})"
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        if os.environ.get("MINI_MOE_BOOK") == "1":
+        if in_book():
             return {"text/plain": repr(self), "text/html": self.static()}
         return self.live()._repr_mimebundle_() | {"text/plain": repr(self)}
 
@@ -117,8 +116,8 @@ class Explore:
         )
         return (
             f'{STYLE}<section class="mm mm-note">{sliders}<div class="mm-view">{self.draw(**self.start)}</div>'
-            f'<p class="mm-foot">The {len(states)} states of this page were computed when the book was built. '
-            "In JupyterLab the same cell runs live, and you can change its code.</p>"
+            f'<p class="mm-foot">All {len(states)} states were computed when the book was built. '
+            "In JupyterLab the kernel draws each as you ask for it.</p>"
             f'<script type="text/plain" class="mm-states">{packed}</script>{SCRIPT}</section>'
         )
 

@@ -2,18 +2,22 @@
 
 import html
 import io
+import re
 from urllib.parse import quote
 
 import numpy as np
-from matplotlib.container import BarContainer
+from matplotlib.container import BarContainer, ErrorbarContainer
+from matplotlib.text import Annotation
 
+FITS = 'style="max-width: 100%; height: auto"'
+NARROW = 5.5  # inches: on a phone its letters can still be read
 LONGEST = 700  # characters of a description: who listens to it cannot skip
 
 
 def image(figure, what=""):
     """The figure as an ``<img>`` that holds its SVG, the same bytes every time; the figure is closed.
 
-    It stands in a box, in which it can be moved sideways where the page is narrow.
+    A wide one stands in a box in which it can be moved sideways where the page is narrow.
 
     Args:
         what: a sentence that goes before the description read off the figure.
@@ -28,8 +32,8 @@ def image(figure, what=""):
     finally:
         plt.close(figure)
     svg = quote(stream.getvalue(), safe=" /:;,.=()-_")  # shorter than base64, and it compresses well
-    picture = f'<img class="mm-figure" alt="{html.escape(description)}" src="data:image/svg+xml,{svg}">'
-    return f'<div class="mm-wide" tabindex="0">{picture}</div>'
+    picture = f'<img class="mm-figure" alt="{html.escape(description)}" src="data:image/svg+xml,{svg}" {FITS}>'
+    return f'<div class="mm-wide" tabindex="0">{picture}</div>' if figure.get_figwidth() > NARROW else picture
 
 
 def describe(figure):
@@ -51,40 +55,56 @@ def _axes(axes):
     says = [axes.get_title()]
     for name, label in ("Horizontal", axes.get_xlabel()), ("Vertical", axes.get_ylabel()):
         says.append(f"{name}: {label}" if label else "")
-    for container in axes.containers:
-        if isinstance(container, BarContainer):
-            says.append(_named(container, "Bars: ") + ", ".join(_bars(axes, container)))
-    says += [
-        _line(axes, line) for line in axes.lines if line.get_transform() == axes.transData and len(line.get_xdata())
-    ]
-    says += [
-        f"{image.get_array().shape[0]} rows of {image.get_array().shape[1]} coloured fields" for image in axes.images
-    ]
-    written = [text.get_text() for text in axes.texts]
-    says.append(", ".join(" ".join(text.split()) for text in written if text.strip()))
-    return " ".join(f"{sentence.strip().rstrip('.')}." for sentence in says if sentence.strip())
+    bars = [container for container in axes.containers if isinstance(container, BarContainer)]
+    says += [_named(container, "Bars") + ", ".join(_bars(axes, container)) for container in bars]
+    whiskers = {
+        part for container in axes.containers if isinstance(container, ErrorbarContainer) for part in container[1]
+    }
+    lines = [line for line in axes.lines if line.get_transform() == axes.transData and line not in whiskers]
+    says += [_line(axes, line) for line in lines if len(line.get_xdata())]
+    says += ["{} rows of {} coloured fields".format(*image.get_array().shape) for image in axes.images]
+    says.append(_written([text for text in axes.texts if not (bars and isinstance(text, Annotation))], axes))
+    says = [" ".join(sentence.split()) for sentence in says]
+    return " ".join(sentence if sentence[-1] in ".?!" else f"{sentence}." for sentence in says if sentence)
 
 
 def _bars(axes, container):
     upright = container.orientation == "vertical"
-    axis = axes.xaxis if upright else axes.yaxis
-    names = dict(
-        zip(np.round(axis.get_ticklocs(), 6).tolist(), (t.get_text() for t in axis.get_ticklabels()), strict=False)
-    )
     for bar in container:
-        place = bar.get_x() + bar.get_width() / 2 if upright else bar.get_y() + bar.get_height() / 2
-        name = names.get(round(float(place), 6)) or f"{place:.3g}"
-        yield f"{' '.join(name.split())} {bar.get_height() if upright else bar.get_width():.3g}"
+        middle = bar.get_x() + bar.get_width() / 2 if upright else bar.get_y() + bar.get_height() / 2
+        name = _name(axes.xaxis if upright else axes.yaxis, middle) or f"{middle:.3g}"
+        yield f"{name} {bar.get_height() if upright else bar.get_width():.3g}"
 
 
 def _line(axes, line):
     x, y = np.asarray(line.get_xdata(), float), np.asarray(line.get_ydata(), float)
-    name = _named(line, "A line: ")
-    if len(x) == 1:
-        return f"{name}{y[0]:.3g} at {x[0]:,.5g}"
-    return f"{name}from {y[0]:.3g} at {x[0]:,.5g} to {y[-1]:.3g} at {x[-1]:,.5g}"
+    row = _name(axes.yaxis, y[0]) if (y == y[0]).all() else None
+    if row:
+        return f"{row}: {x.min():.4g}" + (f" to {x.max():.4g}" if len(x) > 1 else "")
+    begins, *ends = (f"{y[at]:.3g} at {x[at]:,.5g}" for at in (0, -1)[: len(x)])
+    return _named(line, "A line") + (f"from {begins} to {ends[0]}" if ends else begins)
+
+
+def _written(texts, axes):
+    """What is written in the axes, by the name of its row where rows have names."""
+    rows = {}
+    for text in texts:
+        x, y = getattr(text, "xy", None) or text.get_position()
+        if text.get_text().strip():
+            rows.setdefault(_name(axes.yaxis, y), []).append(" ".join(text.get_text().split()))
+    return "; ".join((f"{name}: " if name else "") + ", ".join(words) for name, words in rows.items())
+
+
+def _name(axis, place):
+    """The words at a place of an axis, or near it; None where it has numbers."""
+    if isinstance(place, str):
+        return place
+    labels = zip(axis.get_ticklocs(), (label.get_text() for label in axis.get_ticklabels()), strict=False)
+    words = {at: " ".join(label.split()) for at, label in labels if re.search("[a-zA-Z]", label) and "$" not in label}
+    near = min(words, key=lambda at: abs(at - place), default=None)
+    return words[near] if words and abs(near - place) <= 0.5 else None
 
 
 def _named(artist, otherwise):
     label = str(artist.get_label())
-    return otherwise if label.startswith("_") or not label else f"{label}: "
+    return f"{otherwise if label.startswith('_') or not label else label}: "

@@ -6,6 +6,14 @@ light or dark, its contrast is the theme's own. Colour only repeats what a word 
 The doubled ``.mm.mm`` outranks the rules that JupyterLab and nbconvert have for lists and code in an output.
 """
 
+import os
+
+
+def in_book():
+    """Is this run to make a page of the published book, where no kernel and no learner are?"""
+    return os.environ.get("MINI_MOE_BOOK") == "1"
+
+
 STYLE = """<style>
 .mm { --mm-hue: 128, 128, 128; --mm-line: rgba(128, 128, 128, .32); box-sizing: border-box; max-width: 46rem;
   margin: .4rem 0; padding: .75rem 1rem .8rem; border: 1px solid var(--mm-line);
@@ -61,9 +69,9 @@ STYLE = """<style>
 .mm.mm .mm-slider input { flex: 1 1 12rem; min-width: 0; height: 1.5rem; accent-color: rgb(60, 125, 215); }
 .mm.mm .mm-slider output { min-width: 4.5rem; font-variant-numeric: tabular-nums; }
 .mm.mm .mm-view { min-width: 0; overflow-x: auto; }
-.mm-figure.mm-figure { display: block; max-width: 100%; height: auto; margin: .4rem 0 0; border-radius: 3px; }
 .mm-table { max-width: 100%; overflow-x: auto; margin: .4rem 0; }
 .mm-table table { border-collapse: collapse; font-size: .95em; color: currentColor; }
 .mm-table.mm-table th, .mm-table.mm-table td { padding: .3rem .8rem .3rem 0; text-align: left; vertical-align: top;
-  max-width: 28rem; white-space: normal; border-bottom: 1px solid rgba(128, 128, 128, .32); background: transparent; }
+  min-width: 4.5rem; max-width: 28rem; white-space: normal;
+  border-bottom: 1px solid rgba(128, 128, 128, .32); background: transparent; }
 </style>"""

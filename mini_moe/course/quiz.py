@@ -61,10 +61,3 @@ class Quiz:
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         return {"text/plain": str(self), "text/html": self.html()}
-
-
-def quiz(name):
-    """The quiz of that name, to be the last expression of a cell; ValueError if there is none."""
-    from mini_moe.course import exercises  # here, because the lessons in it import this file
-
-    return exercises.find_quiz(name)

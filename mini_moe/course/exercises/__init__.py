@@ -23,8 +23,8 @@ def find(name):
     return _named(name, EXERCISES, "an exercise")
 
 
-def find_quiz(name):
-    """The quiz of that name; ValueError as in `find`."""
+def quiz(name):
+    """The quiz of that name, to be the last expression of a cell; ValueError as in `find`."""
     return _named(name, QUIZZES, "a quiz")
 
 
