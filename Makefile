@@ -15,7 +15,7 @@ test: $(VENV)/tested $(VENV)/chromium lint ## every test, then every notebook
 	$(BIN)/python -m pytest
 	MINI_MOE_HOME=$(CURDIR)/$(VENV)/home $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 solutions lessons
 
-book: $(VENV)/book ## the published book, into book/_build/html: some ten minutes, then seconds, for only what changed is executed
+book: $(VENV)/book ## the published book, into book/_build/html: some minutes, then seconds, for only what changed is executed
 	$(BIN)/python -m mini_moe.course.book
 
 model: $(VENV)/installed ## train the tiny model on Python's standard library, measure it, let it write
@@ -52,7 +52,7 @@ $(VENV)/book: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[book]'
 	touch $@
 
-# The browser tests want Debian's Chromium. Without it, and without the right to install it, that test says so and skips.
+# The browser tests want Debian's Chromium. Without it, and without the right to install it, they say so and skip.
 $(VENV)/chromium: $(VENV)/installed
 	sh tools/install_chromium.sh
 	touch $@

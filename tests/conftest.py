@@ -1,5 +1,7 @@
 """Every test has a home folder of its own, so that none sees or changes the learner's."""
 
+import shutil
+
 import pytest
 from hypothesis import settings
 
@@ -18,3 +20,17 @@ def shared_home(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def own_home(tmp_path, monkeypatch):
     monkeypatch.setenv("MINI_MOE_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture(scope="module")  # not the session's: playwright's event loop would stand in the way of other tests
+def chromium():
+    """A browser that asks the network for nothing of its own."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if program is None:
+        pytest.skip("needs Chromium: apt-get install chromium")
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with sync_api.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=program, args=arguments)
+        yield browser
+        browser.close()

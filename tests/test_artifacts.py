@@ -2,7 +2,9 @@
 
 import itertools
 import json
+import re
 import statistics
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,7 +14,7 @@ from mini_moe import Transformer, data
 from mini_moe.config import ModelConfig
 from mini_moe.course import checkpoint, recorded
 from mini_moe.course.record import EXPERIMENTS
-from mini_moe.course.recorded import ARTIFACTS
+from mini_moe.course.recorded import ARTIFACTS, fastest
 from mini_moe.run import circumstances
 from mini_moe.train import TrainConfig, evaluate, make_optimizer, train
 
@@ -112,3 +114,14 @@ def test_an_unknown_record_is_told_which_there_are():
     with pytest.raises(ValueError, match="name must be one of tiny, got 'huge'"):
         checkpoint("huge")
     assert json.loads((ARTIFACTS / "tiny" / "config.json").read_text())["model_type"] == "deepseek_v3"
+
+
+def test_the_readme_tells_the_dispatch_record():
+    results = recorded("dispatch")["results"]
+    layers, counts = results["layers, small"], results["experts, small"]
+    rivals = "transformers", "dense, same active", "dense, same total"
+    pairs = [(fastest(layers, "MoE"), fastest(layers, rival)) for rival in rivals]
+    pairs.append((fastest(counts, "E = 64,"), fastest(counts, "E = 4,")))
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    told = re.findall(r"\| ([\d.]+) ms : ([\d.]+) ms \|", readme)
+    assert told == [(f"{ours[0]:.1f}", f"{theirs[0]:.1f}") for ours, theirs in pairs]

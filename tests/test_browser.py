@@ -12,13 +12,8 @@ from pathlib import Path
 import pytest
 
 playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 LESSON = Path(__file__).parent.parent / "lessons" / "00_headlines.ipynb"
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium"),
-]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 WRONG = """def kv_cache_bytes_per_token(config: ModelConfig, bytes_per_element: int = 2) -> int:
     heads = config.num_attention_heads
@@ -68,17 +63,13 @@ def lab(tmp_path):
 
 
 @pytest.fixture
-def page(lab):
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
-        page = browser.new_page(viewport={"width": 1200, "height": 1000})
-        page.set_default_timeout(90_000)
-        page.goto(lab)
-        page.wait_for_selector(".jp-Notebook .jp-CodeCell")
-        yield page
-        browser.close()
+def page(chromium, lab):
+    page = chromium.new_page(viewport={"width": 1200, "height": 1000})
+    page.set_default_timeout(90_000)
+    page.goto(lab)
+    page.wait_for_selector(".jp-Notebook .jp-CodeCell")
+    yield page
+    page.close()
 
 
 def cell_with(page, text):

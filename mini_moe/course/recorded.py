@@ -25,6 +25,21 @@ def recorded(name):
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+def bits(record, plan):
+    """Bits per byte of a comparison's plan, for each seed."""
+    return [run["bits_per_byte"] for run in record["runs"][plan]]
+
+
+def seconds(record, plan):
+    """Seconds of training, for each seed; the plans of a comparison take turns, so these can be compared."""
+    return [run["seconds a step"] * record["train"][plan]["steps"] for run in record["runs"][plan]]
+
+
+def fastest(rows, *words):
+    """Milliseconds, median and quartiles, of a benchmark's fastest contender whose name has all the words."""
+    return min(row["ms"] for name, row in rows.items() if all(word in name for word in words))
+
+
 def checkpoint(name):
     """The trained model of that name, in float32, and its tokenizer.
 
