@@ -121,6 +121,14 @@ def test_a_lesson_has_every_part_in_order(master):
 
 
 @pytest.mark.parametrize("master", MASTERS, ids=lambda path: path.stem)
+def test_money_is_not_set_as_mathematics(master):
+    for cell in json.loads(master.read_text(encoding="utf-8"))["cells"]:
+        if cell["cell_type"] == "markdown":
+            for paragraph in "".join(cell["source"]).split("\n\n"):
+                assert len(re.findall(r"(?<![\\$])\$(?=\d)", paragraph)) < 2, f"write \\$ in: {paragraph}"
+
+
+@pytest.mark.parametrize("master", MASTERS, ids=lambda path: path.stem)
 def test_a_lesson_tells_difficulty_and_minutes_as_the_cards_do(master):
     text = "\n".join("".join(cell["source"]) for cell in json.loads(master.read_text(encoding="utf-8"))["cells"])
     told = re.findall(r'\*\*Difficulty\*\* (●*)○* · about (\d+) minutes?\. Stuck\? `hint\("(\w+)"\)`', text)
