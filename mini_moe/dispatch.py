@@ -7,7 +7,7 @@ it first. ``sliced`` sorts the (token, expert) pairs by expert once, so that eac
 ``grouped`` sorts the experts, too, by load, and multiplies several by one call. Which is fastest depends on the
 machine and the sizes: ``fastest`` measures it.
 
-Source: MegaBlocks, arXiv 2211.15841, section 3 (the product over groups of unequal size, no token dropped).
+Source: MegaBlocks, arXiv 2211.15841, section 4 (the product over groups of unequal size, no token dropped).
 
 Letters: N tokens, D model width, E experts, K experts per token, I inner width of an expert,
 J rows (the (token, expert) pairs sorted by expert; in ``grouped`` with some padding).

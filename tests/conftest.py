@@ -1,5 +1,6 @@
 """Every test has a home folder of its own, so that none sees or changes the learner's."""
 
+import os
 import shutil
 
 import pytest
@@ -28,6 +29,7 @@ def chromium():
     sync_api = pytest.importorskip("playwright.sync_api")
     program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if program is None:
+        assert "GITHUB_ACTIONS" not in os.environ, "needs Chromium: nothing is published that no browser has read"
         pytest.skip("needs Chromium: apt-get install chromium")
     arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
     with sync_api.sync_playwright() as driver:

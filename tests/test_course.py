@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import html
 import inspect
 import json
 import os
@@ -482,6 +483,14 @@ def test_an_explorer_without_a_kernel_holds_all_states_and_says_so(monkeypatch):
     states = json.loads(gzip.decompress(base64.b64decode(packed)))
     assert states == ["<b>0 a</b>", "<b>0 b</b>", "<b>1 a</b>", "<b>1 b</b>", "<b>2 a</b>", "<b>2 b</b>"]
     assert "http" not in page
+
+
+def test_a_state_may_have_any_letters_in_its_name():
+    odd = "<b>\"&'"
+    page = Explore(lambda n: "", n=[odd]).static()
+    (labels,) = re.findall(r"data-labels='([^']*)'", page)
+    assert json.loads(html.unescape(labels)) == [odd]
+    assert f"<output>{html.escape(odd)}</output>" in page
 
 
 def test_an_explorer_that_cannot_draw_its_first_state_raises(monkeypatch):

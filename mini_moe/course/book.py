@@ -17,6 +17,7 @@ import subprocess
 import sys
 import zipfile
 from copy import deepcopy
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -27,9 +28,9 @@ from mini_moe.course import exercises
 from mini_moe.course.card import inline
 
 ROOT = Path(__file__).parent.parent.parent
-BUILD = ROOT / "book" / "_build"
 DOWNLOAD = "mini-moe-book.zip"
 COMPUTED_WITH = ("mini_moe/**/*.py", "mini_moe/artifacts/**/*", "constraints.txt")  # beside a page's own source
+PACKAGES = ("torch", "numpy", "matplotlib")
 
 
 def reader_view(text):
@@ -65,7 +66,7 @@ def _markdown(name, source):
 
 
 def _taught(source):
-    defined = re.findall(r"^def (\w+)", source, re.MULTILINE)
+    defined = re.findall(r"^(?:def|class) (\w+)", source, re.MULTILINE)
     return [exercise for exercise in exercises.EXERCISES if exercise.name in defined]
 
 
@@ -79,18 +80,32 @@ def _hints(exercise):
 
 def setup(app):
     """Called by Sphinx: how pages are executed, what they load, where their buttons lead."""
+    root = Path(app.srcdir)
     # The kernels that execute pages inherit these: explorers draw all their states, and progress bars are silent.
-    os.environ.update(MINI_MOE_BOOK="1", TQDM_DISABLE="1", MINI_MOE_HOME=str(BUILD / "home"))
-    app.add_config_value("masters", _digest("solutions/*.ipynb"), "env")  # a page may show what they hold
+    os.environ.update(MINI_MOE_BOOK="1", TQDM_DISABLE="1", MINI_MOE_HOME=str(root / "book" / "_build" / "home"))
+    app.add_config_value("masters", digest(root, "solutions/*.ipynb"), "env")  # a page may show what they hold
     app.connect("config-inited", _configure)
     app.connect("source-read", _name_repository)
     app.connect("html-page-context", _mend, priority=502)  # after the theme has made the buttons
-    app.connect("build-finished", _pack)
     return {"version": "1", "env_version": 1}
 
 
+def digest(root, *patterns):
+    """Sixteen hex digits for the names and the content of files under ``root``, and for what computes: this Python,
+    whose library is the lessons' text, and its packages."""
+    computing = [sys.version, *(f"{package} {version(package)}" for package in PACKAGES)]
+    found = hashlib.sha256("\n".join(computing).encode())
+    for path in sorted(path for pattern in patterns for path in root.glob(pattern) if path.is_file()):
+        found.update(f"{path.relative_to(root)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return found.hexdigest()[:16]
+
+
 def _configure(app, config):
-    config.nb_execution_cache_path = str(BUILD / "executed" / _digest(*COMPUTED_WITH))
+    root = Path(app.srcdir)
+    executed = root / "book" / "_build" / "executed" / digest(root, *COMPUTED_WITH)
+    for outdated in set(executed.parent.glob("*")) - {executed}:
+        shutil.rmtree(outdated)
+    config.nb_execution_cache_path = str(executed)
     # MathJax in one file, from the package that brings it.
     mathjax = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax" / "tex-svg.js"
     config.html_static_path.append(str(mathjax))
@@ -99,17 +114,10 @@ def _configure(app, config):
         config.html_theme_options["repository_url"] = f"https://github.com/{os.environ['GITHUB_REPOSITORY']}"
 
 
-def _digest(*patterns):
-    """Sixteen hex digits for the names and the content of files, and for this Python, whose library is the text."""
-    digest = hashlib.sha256(sys.version.encode())
-    for path in sorted(path for pattern in patterns for path in ROOT.glob(pattern) if path.is_file()):
-        digest.update(f"{path.relative_to(ROOT)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()[:16]
-
-
 def _name_repository(app, docname, source):
-    """In the text of a page {repository} stands for the repository's address."""
-    source[0] = source[0].replace("{repository}", app.config.html_theme_options["repository_url"])
+    """In the text of the book's own pages {repository} stands for the repository's address."""
+    if docname.startswith("book/"):
+        source[0] = source[0].replace("{repository}", app.config.html_theme_options["repository_url"])
 
 
 def _mend(app, pagename, templatename, context, doctree):
@@ -129,25 +137,41 @@ def _mend(app, pagename, templatename, context, doctree):
     context["body"] = context.get("body", "").replace('role="list" class="citation-list"', 'class="citation-list"')
 
 
-def _pack(app, exception):
-    """The whole book in one file, for who wants to take it along."""
-    if exception:
-        return
-    pages = Path(app.outdir)
-    with zipfile.ZipFile(pages / DOWNLOAD, "w", zipfile.ZIP_DEFLATED) as packed:
-        for path in sorted(path for path in pages.rglob("*") if path.is_file() and path.name != DOWNLOAD):
-            packed.write(path, Path("mini-moe-book") / path.relative_to(pages))
+def build(root):
+    """Build the book of the folder ``root`` into its book/_build/html; returns the exit code.
 
-
-def main():
-    """Build the book; returns the exit code. A warning is an error."""
+    A warning is an error. What was executed is kept, also of a build that failed or was interrupted.
+    """
+    folder = root / "book" / "_build"
+    pages, passed = folder / "html", folder / "passed"
+    shutil.rmtree(pages, ignore_errors=True)  # or pages that are no more would stay
+    if not passed.exists():
+        shutil.rmtree(folder / ".doctrees", ignore_errors=True)  # what a failed build has read is not warned of again
+    passed.unlink(missing_ok=True)
     program = shutil.which("jupyter-book", path=Path(sys.executable).parent)
     if program is None:
         sys.exit("jupyter-book must be installed beside this Python: make book does it, or pip install -e '.[book]'.")
-    shutil.rmtree(BUILD / "html", ignore_errors=True)  # or pages that are no more would stay
     options = ["--config", "book/_config.yml", "--toc", "book/_toc.yml", "--path-output", "book"]
-    return subprocess.run([program, "build", ".", *options, "-W", "-n", "--keep-going"], cwd=ROOT).returncode
+    code = subprocess.run([program, "build", ".", *options, "-W", "-n", "--keep-going"], cwd=root).returncode
+    if code:
+        print("The book was not built: see the warnings above. What was executed is kept.")
+    else:
+        _pack(pages)
+        passed.touch()
+    return code
+
+
+def _pack(pages):
+    """The whole book in one file, for who wants to take it along."""
+    link = f'href="../{DOWNLOAD}"'.encode()  # leads nowhere from inside
+    with zipfile.ZipFile(pages / DOWNLOAD, "w", zipfile.ZIP_DEFLATED) as packed:
+        for path in sorted(path for path in pages.rglob("*") if path.is_file() and path.name != DOWNLOAD):
+            name = zipfile.ZipInfo(f"mini-moe-book/{path.relative_to(pages).as_posix()}")  # of no date: the same bytes
+            packed.writestr(name, path.read_bytes().replace(link, b""), zipfile.ZIP_DEFLATED)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(build(ROOT))
+    except KeyboardInterrupt:
+        sys.exit("Interrupted. The same command goes on: what was executed is kept.")

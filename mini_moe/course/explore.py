@@ -37,7 +37,8 @@ SCRIPT = """<script>(async function (root) {
   }
   for (const slider of sliders) { slider.disabled = false; slider.addEventListener("input", update); }
   update();
-})(document.currentScript.parentElement);</script>"""
+})(document.currentScript.parentElement);</script>
+<noscript><p class="mm-foot">The sliders need JavaScript.</p></noscript>"""
 
 
 class Explore:

@@ -6,6 +6,7 @@ import re
 from urllib.parse import quote
 
 import numpy as np
+from matplotlib.collections import PathCollection
 from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.text import Annotation
 
@@ -25,15 +26,19 @@ def image(figure, what=""):
     import matplotlib.pyplot as plt
 
     stream = io.BytesIO()
-    description = " ".join(filter(None, (what, describe(figure))))
     try:
         with plt.rc_context({"svg.hashsalt": "mini-moe"}):
             figure.savefig(stream, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
+        description = " ".join(filter(None, (what, describe(figure))))
     finally:
         plt.close(figure)
     svg = quote(stream.getvalue(), safe=" /:;,.=()-_")  # shorter than base64, and it compresses well
     picture = f'<img class="mm-figure" alt="{html.escape(description)}" src="data:image/svg+xml,{svg}" {FITS}>'
-    return f'<div class="mm-wide" tabindex="0">{picture}</div>' if figure.get_figwidth() > NARROW else picture
+    return (
+        f'<div class="mm-wide" tabindex="0" role="group" aria-label="wide figure">{picture}</div>'
+        if figure.get_figwidth() > NARROW
+        else picture
+    )
 
 
 def describe(figure):
@@ -46,7 +51,7 @@ def describe(figure):
     Quality. Vertical: bits per byte. Bars: dense 1.75, experts 1.74.
     >>> plt.close(figure)
     """
-    figure.canvas.draw()  # ticks have labels only now
+    figure.draw_without_rendering()  # ticks have labels only now
     text = " ".join(_axes(axes) for axes in figure.axes)
     return text if len(text) <= LONGEST else text[:LONGEST].rsplit(" ", 1)[0] + " ..."
 
@@ -56,12 +61,13 @@ def _axes(axes):
     for name, label in ("Horizontal", axes.get_xlabel()), ("Vertical", axes.get_ylabel()):
         says.append(f"{name}: {label}" if label else "")
     bars = [container for container in axes.containers if isinstance(container, BarContainer)]
-    says += [_named(container, "Bars") + ", ".join(_bars(axes, container)) for container in bars]
+    says += [_named(container, "Bars: ") + ", ".join(_bars(axes, container)) for container in bars]
     whiskers = {
         part for container in axes.containers if isinstance(container, ErrorbarContainer) for part in container[1]
     }
     lines = [line for line in axes.lines if line.get_transform() == axes.transData and line not in whiskers]
-    says += [_line(axes, line) for line in lines if len(line.get_xdata())]
+    says += [_line(axes, line) for line in lines]
+    says += [f"{len(dots.get_offsets())} dots" for dots in axes.collections if isinstance(dots, PathCollection)]
     says += ["{} rows of {} coloured fields".format(*image.get_array().shape) for image in axes.images]
     says.append(_written([text for text in axes.texts if not (bars and isinstance(text, Annotation))], axes))
     says = [" ".join(sentence.split()) for sentence in says]
@@ -72,17 +78,25 @@ def _bars(axes, container):
     upright = container.orientation == "vertical"
     for bar in container:
         middle = bar.get_x() + bar.get_width() / 2 if upright else bar.get_y() + bar.get_height() / 2
-        name = _name(axes.xaxis if upright else axes.yaxis, middle) or f"{middle:.3g}"
-        yield f"{name} {bar.get_height() if upright else bar.get_width():.3g}"
+        name = _name(axes.xaxis if upright else axes.yaxis, middle) or _number(middle)
+        yield f"{name} {_number(bar.get_height() if upright else bar.get_width())}"
 
 
 def _line(axes, line):
-    x, y = np.asarray(line.get_xdata(), float), np.asarray(line.get_ydata(), float)
+    places = np.column_stack([line.get_xdata(orig=False), line.get_ydata(orig=False)]).astype(float)
+    x, y = places[np.isfinite(places).all(axis=1)].T
+    if not len(x):
+        return ""
     row = _name(axes.yaxis, y[0]) if (y == y[0]).all() else None
     if row:
-        return f"{row}: {x.min():.4g}" + (f" to {x.max():.4g}" if len(x) > 1 else "")
-    begins, *ends = (f"{y[at]:.3g} at {x[at]:,.5g}" for at in (0, -1)[: len(x)])
-    return _named(line, "A line") + (f"from {begins} to {ends[0]}" if ends else begins)
+        return _named(line, "") + f"{row} {_number(x.min())}" + (f" to {_number(x.max())}" if len(x) > 1 else "")
+    begins, *ends = (f"{_number(y[at])} at {_name(axes.xaxis, x[at]) or _number(x[at])}" for at in (0, -1)[: len(x)])
+    return _named(line, "A line: ") + (f"from {begins} to {ends[0]}" if ends else begins)
+
+
+def _number(value):
+    """Three or four digits, and no powers of ten where words would do."""
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e12 else f"{value:.3g}"
 
 
 def _written(texts, axes):
@@ -107,4 +121,4 @@ def _name(axis, place):
 
 def _named(artist, otherwise):
     label = str(artist.get_label())
-    return f"{otherwise if label.startswith('_') or not label else label}: "
+    return otherwise if label.startswith("_") or not label else f"{label}: "
