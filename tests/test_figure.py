@@ -43,6 +43,12 @@ def test_a_line_is_told_from_end_to_end_and_a_level_across_the_axes_is_not(axes)
     assert describe(axes.figure) == "loss: from 9 at 1 to 7 at 3."
 
 
+def test_lines_of_one_colour_have_one_name(axes):
+    for seed, label in enumerate(("ours", None)):
+        axes.plot([0, 1], [seed, 2], color="gray", label=label)
+    assert describe(axes.figure) == "ours: from 0 at 0 to 2 at 1. ours: from 1 at 0 to 2 at 1."
+
+
 def test_what_is_written_in_a_figure_is_told(axes):
     axes.imshow([[1, 2], [3, 4]])
     axes.text(0, 0, "half\nfull")

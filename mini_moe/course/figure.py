@@ -34,11 +34,9 @@ def image(figure, what=""):
         plt.close(figure)
     svg = quote(stream.getvalue(), safe=" /:;,.=()-_")  # shorter than base64, and it compresses well
     picture = f'<img class="mm-figure" alt="{html.escape(description)}" src="data:image/svg+xml,{svg}" {FITS}>'
-    return (
-        f'<div class="mm-wide" tabindex="0" role="group" aria-label="wide figure">{picture}</div>'
-        if figure.get_figwidth() > NARROW
-        else picture
-    )
+    if figure.get_figwidth() <= NARROW:
+        return picture
+    return f'<div class="mm-wide" tabindex="0" role="group" aria-label="wide figure">{picture}</div>'
 
 
 def describe(figure):
@@ -66,7 +64,8 @@ def _axes(axes):
         part for container in axes.containers if isinstance(container, ErrorbarContainer) for part in container[1]
     }
     lines = [line for line in axes.lines if line.get_transform() == axes.transData and line not in whiskers]
-    says += [_line(axes, line) for line in lines]
+    of_colour = {line.get_color(): _named(line, "") for line in reversed(lines)}  # the first of a colour has its label
+    says += [_line(axes, line, of_colour[line.get_color()]) for line in lines]
     says += [f"{len(dots.get_offsets())} dots" for dots in axes.collections if isinstance(dots, PathCollection)]
     says += ["{} rows of {} coloured fields".format(*image.get_array().shape) for image in axes.images]
     says.append(_written([text for text in axes.texts if not (bars and isinstance(text, Annotation))], axes))
@@ -82,16 +81,16 @@ def _bars(axes, container):
         yield f"{name} {_number(bar.get_height() if upright else bar.get_width())}"
 
 
-def _line(axes, line):
+def _line(axes, line, name):
     places = np.column_stack([line.get_xdata(orig=False), line.get_ydata(orig=False)]).astype(float)
     x, y = places[np.isfinite(places).all(axis=1)].T
     if not len(x):
         return ""
     row = _name(axes.yaxis, y[0]) if (y == y[0]).all() else None
     if row:
-        return _named(line, "") + f"{row} {_number(x.min())}" + (f" to {_number(x.max())}" if len(x) > 1 else "")
+        return f"{name}{row} {_number(x.min())}" + (f" to {_number(x.max())}" if len(x) > 1 else "")
     begins, *ends = (f"{_number(y[at])} at {_name(axes.xaxis, x[at]) or _number(x[at])}" for at in (0, -1)[: len(x)])
-    return _named(line, "A line: ") + (f"from {begins} to {ends[0]}" if ends else begins)
+    return (name or "A line: ") + (f"from {begins} to {ends[0]}" if ends else begins)
 
 
 def _number(value):

@@ -79,7 +79,8 @@ HEADLINES = {
     8: Headline(
         "Distillation: to train on less data, but refined.",
         "The small models were fine-tuned on about 800 thousand samples, 600 thousand of them reasoning that the large "
-        "one wrote and that was found right (DeepSeek-R1, sections 2.3.3 and 2.4). The large one had seen 14.8 trillion tokens (DeepSeek-V3 report, section 4.1).",
+        "one wrote and that was found right (DeepSeek-R1, sections 2.3.3 and 2.4). The large one had seen 14.8 "
+        "trillion tokens (DeepSeek-V3 report, section 4.1).",
         "what teaches is a large model's answers",
         ("11",),
     ),
@@ -92,8 +93,8 @@ HEADLINES = {
     ),
     10: Headline(
         "It runs on a gaming card.",
-        "Its pupils have 1.5 to 70 billion parameters (DeepSeek-R1, section 2.4); the smaller ones fit such a card. The "
-        "full model needs about 671 GB for its weights in FP8, and more to run (DeepSeek-V3 report, section 4.2).",
+        "Its pupils have 1.5 to 70 billion parameters (DeepSeek-R1, section 2.4); the smaller ones fit such a card. "
+        "The full model needs about 671 GB for its weights in FP8, and more to run (DeepSeek-V3 report, section 4.2).",
         "false for the model, true for its smaller pupils",
         ("00", "13"),
     ),
@@ -107,8 +108,9 @@ HEADLINES = {
     ),
     12: Headline(
         "It was done on restricted chips, thirty times cheaper.",
-        "The H800 has the arithmetic of an H100 (NVIDIA's data sheets) and slower links to other GPUs; the design works "
-        "around the network (DeepSeek-V3 report, section 3). The report names no price of a chip, only an assumed rent of $2 an hour.",
+        "The H800 has the arithmetic of an H100 (NVIDIA's data sheets) and slower links to other GPUs; the design "
+        "works around the network (DeepSeek-V3 report, section 3). The report names no price of a chip, only an "
+        "assumed rent of $2 an hour.",
         "true of the links, not of the arithmetic",
         ("12",),
     ),
