@@ -15,7 +15,7 @@ test: $(VENV)/tested $(VENV)/chromium lint ## every test, then every notebook
 	$(BIN)/python -m pytest
 	MINI_MOE_HOME=$(CURDIR)/$(VENV)/home $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 solutions lessons
 
-book: $(VENV)/book ## the published book, into book/_build/html: some minutes, then seconds, for only what changed is executed
+book: $(VENV)/book ## the published book, into book/_build/html: six minutes, then seconds, for only what changed is executed
 	$(BIN)/python -m mini_moe.course.book
 
 model: $(VENV)/installed ## train the tiny model on Python's standard library, measure it, let it write
