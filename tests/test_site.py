@@ -272,10 +272,14 @@ def test_every_slider_changes_its_figure(watched, address, name):
         for slider in sliders.all():
             picture = explorer.locator(".mm-view img")
             before, told = picture.get_attribute("src"), slider.get_attribute("aria-valuetext")
+            box = explorer.locator(".mm-view > *").first
+            box.evaluate("box => { box.scrollLeft = 40; }")
+            moved = box.evaluate("box => box.scrollLeft")
             slider.focus()
             page.keyboard.press("ArrowLeft" if slider.input_value() == slider.get_attribute("max") else "ArrowRight")
             assert picture.get_attribute("src") != before
             assert slider.get_attribute("aria-valuetext") != told
+            assert box.evaluate("box => box.scrollLeft") == moved == (40 if name in LESSONS else 0)
 
 
 @pytest.mark.parametrize("name", LESSONS)

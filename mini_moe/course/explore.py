@@ -33,7 +33,9 @@ SCRIPT = """<script>(async function (root) {
       slider.setAttribute("aria-valuetext", label);
       index = index * (Number(slider.max) + 1) + Number(slider.value);
     }
-    root.querySelector(".mm-view").innerHTML = states[index];
+    const view = root.querySelector(".mm-view"), moved = view.firstElementChild?.scrollLeft;
+    view.innerHTML = states[index];
+    if (moved) view.firstElementChild.scrollLeft = moved;  // a wide figure stays where it was moved to
   }
   for (const slider of sliders) { slider.disabled = false; slider.addEventListener("input", update); }
   update();
