@@ -59,7 +59,7 @@ def examine(exercise, function):
 
 
 def _failing(exercise, function, cases, outcome, wrong):
-    """Complete a outcome by what is known of the fault: a declared mistake leads, then what the test said."""
+    """Complete an outcome by what is known of the fault: a declared mistake leads, then what the test said."""
     if wrong.mistake == "not written yet":
         return replace(outcome, status="open", mistake=wrong.mistake, says=wrong.message, case=None)
     known = recognise(exercise, function, cases) if wrong.mistake != "takes too long" else None
@@ -87,7 +87,7 @@ def _results(exercise, function, case):
 
 
 def card_of(outcome, footer):
-    """The card that tells a outcome, ending with the sentence ``footer``."""
+    """The card that tells an outcome, ending with the sentence ``footer``."""
     exercise = outcome.exercise
     parts = []
     if outcome.status == "open":
