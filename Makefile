@@ -16,16 +16,16 @@ test: $(VENV)/tested $(VENV)/chromium lint ## every test, then every notebook
 	MINI_MOE_HOME=$(CURDIR)/$(VENV)/home $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 solutions lessons
 
 book: $(VENV)/book ## the published book, into book/_build/html: six minutes, then seconds, for only what changed is executed
-	$(BIN)/python -m mini_moe.course.book
+	$(BIN)/python -m mini_moe.course.publish.book
 
 model: $(VENV)/installed ## train the tiny model on Python's standard library, measure it, let it write
 	$(BIN)/mini-moe train --preset tiny --out runs/$(shell date +%Y-%m-%d-%H%M%S)
 
 lessons: $(VENV)/tested ## lessons/ anew from the masters in solutions/
-	$(BIN)/python -m mini_moe.course.release
+	$(BIN)/python -m mini_moe.course.publish.release
 
 artifacts: $(VENV)/tested ## train anew what lessons start from; about an hour on 2 cores, and it goes on where it was stopped
-	$(BIN)/python -m mini_moe.course.record
+	$(BIN)/python -m mini_moe.course.experiments.record
 
 lint: $(VENV)/tested
 	$(BIN)/ruff check

@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 from mini_moe import Transformer, data
 from mini_moe.config import ModelConfig
 from mini_moe.course import checkpoint, recorded
-from mini_moe.course.record import EXPERIMENTS
-from mini_moe.course.recorded import ARTIFACTS, fastest
+from mini_moe.course.experiments.record import EXPERIMENTS
+from mini_moe.course.experiments.recorded import ARTIFACTS, fastest
 from mini_moe.run import circumstances
 from mini_moe.train import TrainConfig, evaluate, make_optimizer, train
 

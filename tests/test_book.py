@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import nbformat
 import pytest
 
-from mini_moe.course import book
+from mini_moe.course.publish import book
 
 ROOT = Path(__file__).parent.parent
 MASTERS = sorted((ROOT / "solutions").glob("*.ipynb"))
@@ -92,7 +92,7 @@ def folder(tmp_path):
     config = {
         "title": "toy", "only_build_toc_files": True, "repository": {"url": "https://github.com/o/r"},
         "execute": {"execute_notebooks": "cache", "run_in_temp": True},
-        "sphinx": {"extra_extensions": ["mini_moe.course.book"], "config": {"html_static_path": []}},
+        "sphinx": {"extra_extensions": ["mini_moe.course.publish.book"], "config": {"html_static_path": []}},
     }  # fmt: skip
     (root / "book" / "_config.yml").write_text(json.dumps(config))
     return root

@@ -15,12 +15,14 @@ import pytest
 import torch
 from nbclient import NotebookClient
 
-from mini_moe.course import Explore, check, diagnose, exercises, hint, portfolio, quiz
-from mini_moe.course.card import Blocks, Card, Claims, Says
-from mini_moe.course.check import ExerciseFailed, examine, seed_of
-from mini_moe.course.exercise import Exercise, Mistake, Property, Wrong, agrees_with
-from mini_moe.course.observe import close, observe
-from mini_moe.course.quiz import Option, Quiz
+from mini_moe.course import Explore, check, exercises, hint, quiz
+from mini_moe.course.check import ExerciseFailed
+from mini_moe.course.checking import diagnose, portfolio
+from mini_moe.course.checking.examine import examine, seed_of
+from mini_moe.course.checking.exercise import Exercise, Mistake, Property, Wrong, agrees_with
+from mini_moe.course.checking.observe import close, observe
+from mini_moe.course.display.card import Blocks, Card, Claims, Says
+from mini_moe.course.display.quiz import Option, Quiz
 
 
 def normalise(x, eps):
@@ -43,7 +45,6 @@ def cases(generator):
 
 
 TOY = Exercise(
-    lesson="toy",
     reference=reference,
     cases=cases,
     properties=(
@@ -77,7 +78,6 @@ def verdict_on(function):
 def toy_like(reference, *case, mistakes=()):
     """An exercise that only asks for agreement on one case."""
     return Exercise(
-        lesson="toy",
         reference=reference,
         cases=lambda generator: [case],
         properties=(Property("agrees", agrees_with(reference)),),
@@ -154,7 +154,6 @@ def test_a_mistake_that_crashes_on_some_cases_is_still_recognised_on_the_others(
         return x[:2] + 1
 
     double = Exercise(
-        lesson="toy",
         reference=lambda x: x * 2,
         name="double",
         cases=lambda generator: [(torch.rand(2, generator=generator),), (torch.rand(1),)],

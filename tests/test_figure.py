@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import matplotlib.pyplot as plt
 import pytest
 
-from mini_moe.course.figure import LONGEST, describe, image
+from mini_moe.course.display.figure import LONGEST, describe, image
 
 
 @pytest.fixture

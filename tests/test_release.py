@@ -6,7 +6,7 @@ import nbformat
 import pytest
 from nbgrader.utils import compute_checksum
 
-from mini_moe.course.release import lesson_of, release
+from mini_moe.course.publish.release import lesson_of, release
 
 
 def graded(source, cell_id, **kind):

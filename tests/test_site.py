@@ -14,7 +14,8 @@ from urllib.parse import unquote, urldefrag
 import pytest
 import yaml
 
-from mini_moe.course import book, exercises
+from mini_moe.course import exercises
+from mini_moe.course.publish import book
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -43,7 +44,7 @@ def unpacked(site, tmp_path_factory):
 
 
 def build():
-    command = [sys.executable, "-m", "mini_moe.course.book"]
+    command = [sys.executable, "-m", "mini_moe.course.publish.book"]
     return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mini_moe.course.exercises import find
-from mini_moe.course.release import lesson_of
+from mini_moe.course.publish.release import lesson_of
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "mini_moe"

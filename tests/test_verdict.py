@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mini_moe.course import verdict
-from mini_moe.course.verdict import HEADLINES, verdicts
+from mini_moe.course.display.verdict import HEADLINES, verdicts
 
 MASTERS = sorted((Path(__file__).parent.parent / "solutions").glob("*.ipynb"))
 

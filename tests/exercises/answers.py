@@ -1,6 +1,7 @@
-"""What the tests of all lessons' exercises share: answers as learners write them, and what must hold of them.
+"""What the tests of all exercises share: answers as learners write them, and what must hold of them.
 
-A lesson's file makes an `Answers`, marks functions with its ``wrong`` and ``right``, and inherits `Claims`.
+An exercise's file makes an `Answers`, marks functions with its ``wrong`` and ``right``, and inherits `Claims`. Where a
+file would grow long, further answers stand in another beside it, with an `Answers` of their own, and are added.
 """
 
 import dataclasses
@@ -9,28 +10,36 @@ import functools
 import pytest
 import torch
 
-from mini_moe.course import diagnose
-from mini_moe.course.check import card_of, examine
-from mini_moe.course.observe import same_outputs, unlike_gradients
+from mini_moe.course.checking import diagnose
+from mini_moe.course.checking.examine import card_of, examine
+from mini_moe.course.checking.observe import same_outputs, unlike_gradients
 
 SEEDS = (1, 20, 300)
 
 
 class Answers:
-    """The answers to the exercises of one lesson, given as its module."""
+    """Answers to one exercise."""
 
-    def __init__(self, lesson):
-        self.exercises, self.quizzes = lesson.EXERCISES, lesson.QUIZZES
-        self.wrongs, self.rights = [], []  # (exercise, name of the mistake or of the answer, function), then an id
+    def __init__(self, exercise, wrongs=(), rights=()):
+        self.exercise = exercise
+        self.wrongs = list(wrongs)  # (name of the mistake, function, id)
+        self.rights = list(rights)  # (function, how it is written)
 
-    def wrong(self, exercise, mistake, how=""):
+    def wrong(self, mistake, how=""):
         """Mark a function as an answer that makes ``mistake``; ``how`` tells it from others that make it, too."""
-        label = f"{exercise.name}-{mistake}" + (f", {how}" if how else "")
-        return lambda function: self.wrongs.append((exercise, mistake, function, label))
+        label = mistake + (f", {how}" if how else "")
+        return lambda function: self.wrongs.append((mistake, function, label))
 
-    def right(self, exercise, how):
+    def right(self, how):
         """Mark a function as a right answer, written as ``how`` says."""
-        return lambda function: self.rights.append((exercise, how, function, f"{exercise.name}-{how}"))
+        return lambda function: self.rights.append((function, how))
+
+    def making(self, mistake):
+        """The first answer that makes ``mistake``."""
+        return next(function for name, function, _ in self.wrongs if name == mistake)
+
+    def __add__(self, other):
+        return Answers(self.exercise, self.wrongs + other.wrongs, self.rights + other.rights)
 
 
 class Claims:
@@ -39,15 +48,13 @@ class Claims:
     answers: Answers
 
     def pytest_generate_tests(self, metafunc):
-        named = {
-            "wrong": [(answer[:3], answer[3]) for answer in self.answers.wrongs],
-            "right": [(answer[:3], answer[3]) for answer in self.answers.rights],
-            "exercise": [(exercise, exercise.name) for exercise in self.answers.exercises],
-            "quiz": [(quiz, quiz.name) for quiz in self.answers.quizzes],
-        }
-        for name, values in named.items():
+        for name, values in ("wrong", self.answers.wrongs), ("right", self.answers.rights):
             if name in metafunc.fixturenames:
-                metafunc.parametrize(name, [pytest.param(value, id=label) for value, label in values])
+                metafunc.parametrize(name, [pytest.param(value[:-1], id=value[-1]) for value in values])
+
+    @pytest.fixture
+    def exercise(self):
+        return self.answers.exercise
 
     @pytest.fixture(autouse=True)
     def quick(self, monkeypatch):
@@ -60,26 +67,24 @@ class Claims:
         yield
         torch.set_num_threads(before)
 
-    def test_a_wrong_answer_is_named(self, wrong):
-        exercise, mistake, function = wrong
+    def test_a_wrong_answer_is_named(self, exercise, wrong):
+        mistake, function = wrong
         verdict = examine(drawn(exercise, SEEDS[0]), function)
         assert (verdict.status, verdict.mistake) == ("wrong", mistake), str(card_of(verdict, ""))
         declared = {known.name: known.says for known in exercise.mistakes}
         assert verdict.says == declared.get(mistake, verdict.says)
 
-    def test_a_right_answer_passes(self, right):
-        exercise, _, function = right
+    def test_a_right_answer_passes(self, exercise, right):
+        (function,) = right
         verdict = examine(drawn(exercise, SEEDS[0]), function)
         assert verdict.status == "passed", str(card_of(verdict, ""))
 
     @pytest.mark.parametrize("seed", SEEDS[1:])
     def test_the_verdict_does_not_depend_on_the_inputs_drawn(self, exercise, seed):
-        for other, mistake, function, label in self.answers.wrongs:
-            if other is exercise:
-                assert examine(drawn(exercise, seed), function).mistake == mistake, label
-        for other, _, function, label in self.answers.rights:
-            if other is exercise:
-                assert examine(drawn(exercise, seed), function).status == "passed", label
+        for mistake, function, label in self.answers.wrongs:
+            assert examine(drawn(exercise, seed), function).mistake == mistake, label
+        for function, label in self.answers.rights:
+            assert examine(drawn(exercise, seed), function).status == "passed", label
 
     def test_no_two_mistakes_look_alike(self, exercise):
         for seed in SEEDS:
@@ -95,10 +100,9 @@ class Claims:
                     assert name == other_name or not _alike(one, other), f"{name} and {other_name}, seed {seed}"
 
     def test_an_exercise_has_enough_answers_and_each_of_its_mistakes_is_made(self, exercise):
-        wrong = [mistake for other, mistake, _, _ in self.answers.wrongs if other is exercise]
-        right = [how for other, how, _, _ in self.answers.rights if other is exercise]
-        assert len(wrong) >= 5 and len(right) >= 2
-        assert {mistake.name for mistake in exercise.mistakes} - set(wrong) == set()
+        assert len(self.answers.wrongs) >= 5 and len(self.answers.rights) >= 2
+        made = {mistake for mistake, _, _ in self.answers.wrongs}
+        assert {mistake.name for mistake in exercise.mistakes} - made == set()
 
     def test_a_diagnosis_is_a_sentence_that_fits_a_card(self, exercise):
         for mistake in exercise.mistakes:
@@ -111,12 +115,6 @@ class Claims:
         card = str(card_of(verdict, ""))
         assert "..." not in card.replace(verdict.says, "")
         assert max(map(len, card.replace(verdict.says, "").splitlines())) <= 80
-
-    def test_a_quiz_has_one_right_option_and_explains_each(self, quiz):
-        assert [option.right for option in quiz.options].count(True) == 1
-        assert len(quiz.options) >= 3
-        for option in quiz.options:
-            assert option.text.strip() and option.says.strip().endswith(".")
 
 
 @functools.cache

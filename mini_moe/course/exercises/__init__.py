@@ -1,13 +1,18 @@
-"""All exercises and quizzes: each module of this package is a lesson and may define ``EXERCISES`` and ``QUIZZES``."""
+"""All exercises and quizzes: a folder for each lesson, in it a file for each exercise, and ``quizzes.py``.
+
+A file that defines ``EXERCISE`` is an exercise, of the function whose name it bears. Where the mistakes that people
+make do not fit beside its cases and properties, they stand in ``NAME_mistakes.py``; what several exercises of a lesson
+use stands in ``shared.py``.
+"""
 
 import difflib
 import importlib
 import pkgutil
 
-_lessons = [importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)]
+_modules = [importlib.import_module(found.name) for found in pkgutil.walk_packages(__path__, prefix=f"{__name__}.")]
 
-EXERCISES = tuple(exercise for lesson in _lessons for exercise in getattr(lesson, "EXERCISES", ()))
-QUIZZES = tuple(quiz for lesson in _lessons for quiz in getattr(lesson, "QUIZZES", ()))
+EXERCISES = tuple(module.EXERCISE for module in _modules if hasattr(module, "EXERCISE"))
+QUIZZES = tuple(quiz for module in _modules for quiz in getattr(module, "QUIZZES", ()))
 
 for _all in (EXERCISES, QUIZZES):
     _names = [item.name for item in _all]

@@ -1,0 +1,1 @@
+"""What a check is made of: an exercise, the observation of a function, the diagnosis, the verdict, the portfolio."""

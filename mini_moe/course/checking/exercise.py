@@ -1,0 +1,126 @@
+"""What a lesson declares: exercises, the properties they claim, and the mistakes they know.
+
+An exercise is tested by *properties* first (the weights add up; a permutation changes nothing), because a property
+says what matters, and a comparison with the library says only that two programs differ. `agrees_with` is the last
+property of most exercises, never the only one.
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from mini_moe.course.checking.observe import close, doubled, flatten, observe, same_outputs, unlike_gradients
+
+
+class Wrong(Exception):
+    """A property does not hold.
+
+    Args:
+        message: one sentence for the learner, in the present tense; `backticks` become code.
+        got, expected: what came and what should have come; shown side by side. Without them, the results are.
+        mistake: a stable name for the kind of mistake, where the message is already its diagnosis.
+    """
+
+    def __init__(self, message, *, got=None, expected=None, mistake=None):
+        super().__init__(message)
+        self.message, self.got, self.expected, self.mistake = message, got, expected, mistake
+
+
+def must_equal(got, expected, message):
+    """Raise `Wrong` with ``message`` unless the two are equal but for rounding.
+
+    They are not shown: they may come from another input than the card's, for which it shows the results itself.
+    """
+    if not close(got, expected):
+        raise Wrong(message)
+
+
+@dataclass(frozen=True)
+class Property:
+    """``claim`` completes "Your function: ..."; ``test(function, *case)`` raises `Wrong` where it does not hold."""
+
+    claim: str
+    test: Callable
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A mistake that people make: what it is called, what to tell who made it, and a function that makes it."""
+
+    name: str
+    says: str
+    function: Callable
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exercise:
+    """One function to write.
+
+    ``cases(generator)`` yields tuples of arguments, smallest first, random from the ``torch.Generator`` it is given.
+    They must tell every mistake from the reference, and the reference must accept them all.
+    """
+
+    reference: Callable  # the library's function
+    cases: Callable
+    properties: tuple[Property, ...]
+    mistakes: tuple[Mistake, ...]
+    hints: tuple[str, str, str]  # of growing directness
+    difficulty: int  # 1 (follow the formula), 2 (think) or 3 (think twice)
+    minutes: int  # for somebody who knows PyTorch and has read the lesson so far
+    name: str = ""  # of the function to write; the reference's
+
+    def __post_init__(self):
+        if not self.name:
+            object.__setattr__(self, "name", self.reference.__name__)
+        if not self.properties:
+            raise ValueError(f"properties of {self.name} must be one or more, got none.")
+        if len(self.hints) != 3:
+            raise ValueError(f"hints of {self.name} must be 3, got {len(self.hints)}.")
+        if self.difficulty not in (1, 2, 3):
+            raise ValueError(f"difficulty of {self.name} must be 1, 2 or 3, got {self.difficulty}.")
+
+
+def argument_label(reference, path):
+    """What a learner calls the input at ``path``: its parameter's name, then the way inside.
+
+    >>> argument_label(lambda x, pair: None, "[1][0]")
+    'pair[0]'
+    """
+    index, _, inside = path[1:].partition("]")
+    names = list(inspect.signature(reference).parameters)
+    return (names[int(index)] if int(index) < len(names) else f"argument {int(index) + 1}") + inside
+
+
+def agrees_with(reference):
+    """A property's test: results and gradients equal those of ``reference``.
+
+    The reference is called in the case's own dtype and, if that differs, in float64: who rounds less than the library
+    is right too. Where the reference's results carry no gradient (it is used for inference only), the learner's may.
+    """
+
+    def test(function, *case):
+        mine, theirs = observe(function, case), observe(reference, case)
+        if not same_outputs(mine, theirs) and not same_outputs(mine, observe(reference, doubled(case))):
+            for (path, got), (_, expected) in zip(flatten(mine.outputs), flatten(theirs.outputs), strict=True):
+                if not close(got, expected):
+                    raise Wrong(f"Its result{path} is not what the formula gives.", got=got, expected=expected)
+        if all(gradient is None for gradient in theirs.gradients.values()):
+            return
+        unlike = unlike_gradients(mine, theirs)
+        if unlike and unlike_gradients(mine, observe(reference, doubled(case))):
+            path = unlike[0]
+            raise Wrong(
+                f"The result is right, but the gradient to `{argument_label(reference, path)}` is not: "
+                "it would train differently.",
+                got=_gradient(mine, path),
+                expected=_gradient(theirs, path),
+            )
+
+    return test
+
+
+def _gradient(observation, path):
+    gradient = observation.gradients[path]
+    return torch.zeros(()) if gradient is None else gradient

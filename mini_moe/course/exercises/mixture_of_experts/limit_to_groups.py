@@ -1,0 +1,104 @@
+"""Lesson 03, `limit_to_groups`: few groups for each token."""
+
+import torch
+
+from mini_moe.course.checking.exercise import Exercise, Property, Wrong, agrees_with, must_equal
+from mini_moe.course.checking.observe import close
+from mini_moe.course.exercises.mixture_of_experts.limit_to_groups_mistakes import MISTAKES, two_best
+from mini_moe.moe import limit_to_groups
+
+# The first has the best expert of all, the second the best two, the third the best sum.
+_CONTEST = ((0.9, -0.6, -0.6, -0.6), (0.5, 0.4, -0.9, -0.9), (0.2, 0.2, 0.2, 0.2))
+
+
+def _contest(N, n_group, size, generator):
+    """Scores where each measure of a group's worth finds another winner, and each token has them in other places."""
+    rows = [[_CONTEST[(n + m) % n_group][:size] for m in range(n_group)] for n in range(N)]
+    return (torch.tensor(rows) + _apart((N, n_group, size), generator)).flatten(1)
+
+
+def _apart(shape, generator):
+    """0, 0.01, 0.02 ... in random order: short numbers that keep equal scores apart."""
+    return 0.01 * torch.rand(shape, generator=generator).argsort(dim=-1)
+
+
+def _cases_of_groups(generator):
+    yield _contest(1, 2, 3, generator), 2, 1
+    yield _contest(3, 3, 4, generator) - 1, 3, 1  # all scores negative
+    one_large = torch.tensor([[3.0, 0.0, 1.4, 1.4], [1.4, 1.4, 3.0, 0.0]])  # worth more as a sum, not bent by a sigmoid
+    yield one_large + _apart((2, 4), generator), 2, 1
+    yield torch.randn(4, 8, generator=generator), 4, 3
+    yield torch.randn(16, 15, generator=generator) - 0.5, 5, 2
+
+
+def _kept_or_closed(function, choice, n_group, topk_group):
+    limited = function(choice, n_group, topk_group)
+    must_equal(
+        limited,
+        choice.masked_fill(limited != choice, float("-inf")),
+        "A score either stays as it is or becomes -inf, below all others: a kept score may be negative.",
+    )
+
+
+def _groups_as_a_whole(function, choice, n_group, topk_group):
+    is_open = function(choice, n_group, topk_group).isfinite().unflatten(-1, (n_group, -1))
+    if (is_open != is_open[..., :1]).any():
+        raise Wrong(f"A group is open or closed as a whole. The {n_group} groups stand in order, equally large.")
+    if (is_open[..., 0].sum(dim=-1) != topk_group).any():
+        raise Wrong(f"For every token, {topk_group} of the {n_group} groups must stay open.")
+
+
+def _best_two_decide(function, choice, n_group, topk_group):
+    is_open = function(choice, n_group, topk_group).isfinite().unflatten(-1, (n_group, -1))[..., 0]
+    worth = two_best(choice.unflatten(-1, (n_group, -1)))
+    lowest_open = worth.masked_fill(~is_open, float("inf")).amin(dim=-1)
+    highest_closed = worth.masked_fill(is_open, float("-inf")).amax(dim=-1)
+    if (lowest_open < highest_closed).any():
+        raise Wrong("A group is closed whose two best scores add up to more than those of an open one.")
+
+
+def _groups_of_one(function, choice, n_group, topk_group):
+    E = choice.shape[-1]
+    message = (
+        f"With `n_group={E}, topk_group={topk_group}` each of these {E} experts is a group of its own, and worth its "
+        "one score: there is no second one to add."
+    )
+    try:
+        limited = function(choice, E, topk_group)
+    except (RuntimeError, IndexError) as error:
+        raise Wrong(message, mistake="groups of one expert") from error
+    if not close(limited, limit_to_groups(choice, E, topk_group)):
+        raise Wrong(message, mistake="groups of one expert")
+
+
+def _all_open(function, choice, n_group, topk_group):
+    must_equal(
+        function(choice, n_group, n_group),
+        choice,
+        f"With `n_group={n_group}, topk_group={n_group}` all groups may stay open, and nothing must change.",
+    )
+
+
+EXERCISE = Exercise(
+    reference=limit_to_groups,
+    cases=_cases_of_groups,
+    properties=(
+        Property("a score stays as it is or becomes -inf", _kept_or_closed),
+        Property("a group is open or closed as a whole", _groups_as_a_whole),
+        Property("the two best scores decide a group's worth", _best_two_decide),
+        Property("groups of one expert work, too", _groups_of_one),
+        Property("with all groups open nothing changes", _all_open),
+        Property("agrees with the library, gradients too", agrees_with(limit_to_groups)),
+    ),
+    mistakes=MISTAKES,
+    hints=(
+        "Four steps: a dimension for the groups, the worth of each, the best groups, and -inf for all others.",
+        "`groups = choice_NE.unflatten(-1, (n_group, -1))` is (N, M, E / M). The worth is the sum of "
+        "`groups.topk(2, dim=-1).values`; of 1 where a group has only one. `closed.scatter(-1, kept, False)` opens "
+        "what is kept.",
+        "return groups.masked_fill(closed[..., None], float('-inf')).flatten(1), where closed is (N, M), true but for "
+        "worth.topk(topk_group, dim=-1).indices.",
+    ),
+    difficulty=2,
+    minutes=10,
+)

@@ -1,0 +1,123 @@
+"""Lesson 01, `bits_per_byte`: one measure for every tokenizer."""
+
+import math
+
+import torch
+
+from mini_moe.course.checking.exercise import Exercise, Mistake, Property, Wrong, agrees_with
+from mini_moe.train import bits_per_byte
+
+
+def _cases_of_bits(generator):
+    yield math.log(2), 1
+    for _ in range(3):
+        n_bytes = torch.randint(10, 10_000, (1,), generator=generator).item()
+        yield n_bytes * torch.rand(1, generator=generator, dtype=torch.float64).item() * 3, n_bytes
+
+
+def _one_coin(function, nats, n_bytes):
+    got = function(math.log(2) * n_bytes, n_bytes)
+    if not math.isclose(got, 1.0, rel_tol=1e-6):
+        raise Wrong("ln 2 nats are one bit: ln 2 nats for each byte must be 1 bit a byte.", got=got, expected=1.0)
+
+
+def _know_nothing(function, nats, n_bytes):
+    got = function(math.log(256) * n_bytes, n_bytes)
+    if not math.isclose(got, 8.0, rel_tol=1e-6):
+        raise Wrong("To know nothing of a byte, 1 in 256, must cost 8 bits.", got=got, expected=8.0)
+
+
+EXERCISE = Exercise(
+    reference=bits_per_byte,
+    cases=_cases_of_bits,
+    properties=(
+        Property("ln 2 nats a byte are 1 bit a byte", _one_coin),
+        Property("to know nothing costs 8 bits a byte", _know_nothing),
+        Property("agrees with the library", agrees_with(bits_per_byte)),
+    ),
+    mistakes=(
+        Mistake(
+            "nats, not bits",
+            "This is nats per byte: a bit is ln 2 = 0.693 nats, so divide by ln 2.",
+            lambda nats, n_bytes: nats / n_bytes,
+        ),
+        Mistake(
+            "multiplied by ln 2",
+            "It multiplies by ln 2: a bit is smaller than a nat, so there are more of them; divide.",
+            lambda nats, n_bytes: nats * math.log(2) / n_bytes,
+        ),
+        Mistake(
+            "bits in all",
+            "This is the bits of the whole text: divide by its bytes.",
+            lambda nats, n_bytes: nats / math.log(2),
+        ),
+        *(
+            Mistake(
+                "perplexity",
+                "This is a perplexity, the exponential of the loss: bits are on the scale of the loss itself.",
+                lambda nats, n_bytes, base=base: base ** min(nats / n_bytes, 700),
+            )
+            for base in (math.e, 2)
+        ),
+        *(
+            Mistake(
+                "logarithm of the nats",
+                "It takes the logarithm of the nats: they are logarithms already; only their unit changes, "
+                "by the factor 1 / ln 2.",
+                function,
+            )
+            for function in (
+                lambda nats, n_bytes: math.log2(nats) / n_bytes,
+                lambda nats, n_bytes: math.log2(nats / n_bytes),
+            )
+        ),
+        Mistake(
+            "divided by 8 again",
+            "It divides by 8: the text's bytes are counted as bytes, and the model's cost as bits; nothing to convert.",
+            lambda nats, n_bytes: nats / math.log(2) / n_bytes / 8,
+        ),
+        Mistake(
+            "multiplied by 8",
+            "It multiplies by 8: the cost is wanted for each byte, and `n_bytes` counts bytes; nothing to convert.",
+            lambda nats, n_bytes: nats / math.log(2) / n_bytes * 8,
+        ),
+        Mistake(
+            "divided by 2",
+            "It divides by 2: a bit is ln 2 = 0.693 nats, so divide by the logarithm of 2.",
+            lambda nats, n_bytes: nats / 2 / n_bytes,
+        ),
+        *(
+            Mistake(
+                "ln 2 with few digits",
+                "ln 2 is written in with too few digits: `math.log(2)` has them all.",
+                lambda nats, n_bytes, factor=factor: nats * factor / n_bytes,
+            )
+            for factor in (1 / 0.69, 1 / 0.693, 1 / 0.6931, 1 / 0.69315, 1 / 0.7, 1.44, 1.443, 1.4427)
+        ),
+        *(
+            Mistake(
+                "rounded",
+                "The result is rounded: give it as it is, and round where you print it.",
+                lambda nats, n_bytes, digits=digits: round(nats / math.log(2) / n_bytes, digits),
+            )
+            for digits in (0, 1, 2, 3, 4)
+        ),
+        Mistake(
+            "bytes per bit",
+            "The fraction stands on its head: bits go above, bytes below.",
+            lambda nats, n_bytes: n_bytes * math.log(2) / nats,
+        ),
+        Mistake(
+            "base 10",
+            "It divides by ln 10: that gives digits. A bit is ln 2 nats.",
+            lambda nats, n_bytes: nats / math.log(10) / n_bytes,
+        ),
+    ),
+    hints=(
+        "Change the unit of the cost first (nats to bits), then share it out over the bytes.",
+        "One bit is ln 2 nats, so x nats are x / ln 2 bits.",
+        "return nats / (math.log(2) * n_bytes)",
+    ),
+    difficulty=1,
+    minutes=3,
+)

@@ -1,0 +1,1 @@
+"""Trainings side by side, and the records of those that took longer than a lesson has."""

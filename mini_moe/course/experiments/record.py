@@ -1,0 +1,169 @@
+"""Train what takes longer than a lesson has, and keep it in ``artifacts/``: ``make artifacts``, or one by its name:
+
+    python -m mini_moe.course.experiments.record experts
+
+Each record tells how it was made: command, seeds, text, machine, date. What is done is kept under ``home()`` until the
+record is written: after Ctrl-C or a crash the same command goes on, with `tiny` where it stopped, with a comparison
+after the last whole seed.
+
+    tiny      the preset `tiny`, trained for 3,000 steps; its weights too, in bfloat16
+    experts   experts against a dense model of the same work; lesson 03
+    balance   no remedy, loss and bias; lesson 04
+"""
+
+import argparse
+import dataclasses
+import hashlib
+import json
+import shutil
+import statistics
+from functools import partial
+
+import torch
+from safetensors.torch import load_file, save
+
+from mini_moe import data, run
+from mini_moe.config import ModelConfig, tiny
+from mini_moe.course.experiments.compare import Plan, Run, compare
+from mini_moe.course.experiments.recorded import ARTIFACTS
+from mini_moe.files import home, write_atomically, write_json
+from mini_moe.hf import load_pretrained
+from mini_moe.moe import load_ratio
+from mini_moe.run import circumstances
+from mini_moe.train import TrainConfig, evaluate
+
+EVERY = 10  # steps: a curve is the mean of so many
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """What is compared, and by how many seeds."""
+
+    plans: dict[str, Plan]
+    seeds: tuple[int, ...]
+
+
+def _plan(model_config: ModelConfig, steps: int, **changes) -> Plan:
+    return model_config, TrainConfig(steps=steps, precision="bfloat16", **changes)
+
+
+DENSE = tiny().replace(first_k_dense_replace=tiny().num_hidden_layers)
+SIXTEEN = tiny().replace(n_routed_experts=16)
+EXPERIMENTS = {
+    "balance": Experiment(
+        {
+            "none": _plan(SIXTEEN, 300, balance_alpha=0.0, bias_gamma=0.0),
+            "loss 0.01": _plan(SIXTEEN, 300, balance_alpha=0.01, bias_gamma=0.0),
+            "loss 1": _plan(SIXTEEN, 300, balance_alpha=1.0, bias_gamma=0.0),
+            "bias": _plan(SIXTEEN, 300, balance_alpha=0.0),
+        },
+        seeds=(0, 1, 2),
+    ),
+    "experts": Experiment(
+        {
+            "dense": _plan(DENSE, 800),
+            "dense, as long": _plan(DENSE, 920),  # about the time that 800 steps with experts take
+            "8 experts": _plan(tiny(), 800),
+        },
+        seeds=(0, 1, 2, 3, 4),
+    ),
+}
+
+
+def record_tiny() -> None:
+    """The run of the preset `tiny`: its curve, and its weights as a folder in transformers' format."""
+    folder = home() / "records" / "tiny"
+    if not (folder / "run.json").exists():
+        run.start(folder, tiny(), TrainConfig(steps=3000), None, precision="bfloat16", dispatch="grouped")
+    elif not (folder / "result.json").exists():
+        run.resume(folder)
+    if not (folder / "result.json").exists():
+        raise SystemExit("Stopped; `make artifacts` goes on from here.")
+    made, result = (json.loads((folder / file).read_text()) for file in ("run.json", "result.json"))
+    steps = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    train_config = TrainConfig(**made["train"])
+    tokens = train_config.batch_size * train_config.context
+    for file in ("config.json", "tokenizer.json", "tokenizer_config.json"):
+        write_atomically(ARTIFACTS / "tiny" / file, (folder / file).read_bytes())
+    weights = {name: tensor.bfloat16() for name, tensor in load_file(folder / "model.safetensors").items()}
+    write_atomically(ARTIFACTS / "tiny" / "model.safetensors", save(weights, metadata={"format": "pt"}))
+    text = data.load(vocab_size=tiny().vocab_size)
+    content = {
+        "bits_per_byte": result["bits_per_byte"],
+        "bits_per_byte of the checkpoint": evaluate(load_pretrained(ARTIFACTS / "tiny"), text, train_config),
+        "gzip -9": result["gzip -9"],
+        "xz -9": result["xz -9"],
+        "steps": len(steps),
+        "losses": _means([step["loss"] for step in steps]),
+    }
+    _write("tiny", content, tokens * len(steps), sum(tokens / step["tokens_per_second"] for step in steps), made)
+    shutil.rmtree(folder)
+
+
+def record_comparison(name: str) -> None:
+    """Train by every plan of an experiment, seed after seed."""
+    experiment, text = EXPERIMENTS[name], data.load(vocab_size=tiny().vocab_size)
+    parts, folder = [], home() / "records" / name
+    for seed in experiment.seeds:
+        path = folder / f"{seed}-{_fingerprint(experiment.plans, text)}.json"
+        if not path.exists():
+            runs = compare(experiment.plans, text, seeds=[seed], n_windows=None)
+            content = {"runs": {plan: _short(made) for plan, (made,) in runs.items()}, "made": circumstances(text)}
+            write_atomically(path, json.dumps(content).encode())
+        parts.append(json.loads(path.read_text()))
+    runs = {plan: [part["runs"][plan] for part in parts] for plan in experiment.plans}
+    configs = [train_config for _, train_config in experiment.plans.values()]
+    content = {
+        "seeds": experiment.seeds,
+        "steps": configs[0].steps,
+        "train": {plan: dataclasses.asdict(config) for plan, (_, config) in experiment.plans.items()},
+        "model": {plan: dataclasses.asdict(config) for plan, (config, _) in experiment.plans.items()},
+        "runs": runs,
+    }
+    tokens = len(parts) * sum(config.steps * config.batch_size * config.context for config in configs)
+    seconds = sum(len(made["losses"]) * EVERY * made["seconds a step"] for plan in runs.values() for made in plan)
+    _write(name, content, tokens, seconds, parts[-1]["made"])
+    shutil.rmtree(folder)
+
+
+def _fingerprint(plans: dict[str, Plan], text: data.Dataset) -> str:
+    """Parts of one record must be of the same plans, on the same text."""
+    same = [repr(plans), circumstances(text)["text"], torch.__version__]
+    return hashlib.sha256(json.dumps(same).encode()).hexdigest()[:16]
+
+
+def _short(made: Run) -> dict:
+    """What a lesson draws, at a tenth of the length."""
+    tens = [torch.tensor(made.loads[i : i + EVERY]).sum(0) for i in range(0, len(made.loads), EVERY)]
+    return {
+        "bits_per_byte": made.bits_per_byte,
+        "seconds a step": statistics.median(made.seconds),
+        "losses": _means(made.losses),
+        "load ratios": [round(load_ratio(load), 3) for load in tens],
+    }
+
+
+def _means(values: list[float]) -> list[float]:
+    return [round(statistics.mean(values[i : i + EVERY]), 4) for i in range(0, len(values), EVERY)]
+
+
+def _write(name: str, content: dict, tokens: int, seconds: float, made: dict) -> None:
+    minutes = seconds / 60
+    how = f"{tokens / 1e6:.1f} M tokens in {minutes:.0f} minutes, recorded {made['date'][:10]}: `make artifacts`"
+    keys = ("text", "command", "date", "python", "torch", "machine", "train", "model", "dispatch")
+    content |= {"how": how, "tokens": tokens, "minutes": round(minutes, 1), "every": EVERY}
+    content["run"] = {key: made[key] for key in keys if key in made}
+    write_json(ARTIFACTS / f"{name}.json", content)
+
+
+RECORDS = {"tiny": record_tiny} | {name: partial(record_comparison, name) for name in EXPERIMENTS}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Train and record what lessons start from.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(RECORDS)}; default: all")
+    names = parser.parse_args().names
+    if unknown := set(names) - RECORDS.keys():
+        parser.error(f"NAME must be one of {', '.join(RECORDS)}, got {unknown.pop()}.")
+    for name in names or RECORDS:
+        RECORDS[name]()

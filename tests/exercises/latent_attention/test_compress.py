@@ -1,0 +1,58 @@
+"""Answers to `compress`: wrong ones as learners write them, right ones each in another way."""
+
+import torch
+import torch.nn.functional as F
+from exercises.answers import Claims
+from exercises.latent_attention import compress_more_wrong, compress_wrong
+
+from mini_moe.layers import apply_rotary, rms_norm
+
+ANSWERS = compress_wrong.ANSWERS + compress_more_wrong.ANSWERS
+right = ANSWERS.right
+
+
+class TestCompress(Claims):
+    answers = ANSWERS
+
+
+@right("two products")
+def _(x, w, norm, cos, sin, eps=1e-6):
+    C = len(norm)
+    return torch.cat((rms_norm(x @ w[:C].T, norm, eps), apply_rotary(x @ w[C:].T, cos, sin)), dim=-1)
+
+
+@right("einsum and F.rms_norm")
+def _(x, w, norm, cos, sin, eps=1e-6):
+    both = torch.einsum("btd,ld->btl", x, w)
+    latent, key = both.split([norm.numel(), both.shape[-1] - norm.numel()], dim=-1)
+    return torch.cat((F.rms_norm(latent, norm.shape, norm, eps), apply_rotary(key, cos, sin)), dim=-1)
+
+
+@right("token by token")
+def _(x, w, norm, cos, sin, eps=1e-6):
+    C = len(norm)
+    tokens = []
+    for t in range(x.shape[1]):
+        latent, key = x[:, t] @ w[:C].T, x[:, t : t + 1] @ w[C:].T
+        latent = norm * latent / (latent.pow(2).mean(-1, keepdim=True) + eps).sqrt()
+        tokens.append(torch.cat((latent, apply_rotary(key, cos[t : t + 1], sin[t : t + 1])[:, 0]), dim=-1))
+    return torch.stack(tokens, dim=1)
+
+
+@right("written into an empty tensor, with complex numbers, float64 inside")
+def _(x, w, norm, cos, sin, eps=1e-6):
+    C = len(norm)
+    both = x.double() @ w.double().T
+    memory = torch.empty_like(both)
+    memory[..., :C] = rms_norm(both[..., :C], norm.double(), eps)
+    key = torch.view_as_complex(both[..., C:].unflatten(-1, (-1, 2)).contiguous())
+    memory[..., C:] = torch.view_as_real(key * torch.complex(cos.double(), sin.double())).flatten(-2)
+    return memory.to(x)
+
+
+@right("the key rotated with an axis for heads")
+def _(x, w, norm, cos, sin, eps=1e-6):
+    kv = F.linear(x, w)
+    latent, key = kv[:, :, : norm.shape[0]], kv[:, :, norm.shape[0] :]
+    key = apply_rotary(key.unsqueeze(1), cos, sin).squeeze(1)
+    return torch.cat([rms_norm(latent, norm, eps=eps), key], -1)
