@@ -1,6 +1,7 @@
 """The notebook machinery: what a learner is told, kept and shown. The exercises here are toys."""
 
 import base64
+import functools
 import gzip
 import html
 import inspect
@@ -17,7 +18,7 @@ from nbclient import NotebookClient
 
 from mini_moe.course import Explore, check, exercises, hint, quiz
 from mini_moe.course.check import ExerciseFailed
-from mini_moe.course.checking import diagnose, portfolio
+from mini_moe.course.checking import guard, portfolio
 from mini_moe.course.checking.examine import examine, seed_of
 from mini_moe.course.checking.exercise import Exercise, Mistake, Property, Wrong, agrees_with
 from mini_moe.course.checking.observe import close, observe
@@ -144,7 +145,7 @@ def test_an_unknown_mistake_is_told_by_what_the_property_says():
 
 def test_a_likeness_on_one_case_only_is_no_diagnosis():
     def normalise(x, eps):
-        return x.softmax(-1) if x.numel() == 2 else x
+        return x.softmax(-1) if x.numel() == 2 else x + eps
 
     assert verdict_on(normalise).mistake is None
 
@@ -244,7 +245,7 @@ def test_a_function_that_calls_an_unwritten_one_is_not_blamed_for_it():
 
 @pytest.mark.parametrize("eats", [Exception, BaseException])
 def test_an_endless_loop_is_stopped_even_where_it_eats_exceptions(monkeypatch, eats):
-    monkeypatch.setattr(diagnose, "LIMIT_SECONDS", 0.2)
+    monkeypatch.setattr(guard, "LIMIT_SECONDS", 0.2)
     stops = []
 
     def normalise(x, eps):
@@ -372,11 +373,47 @@ def test_grading_raises_the_text_of_the_card_and_keeps_nothing(monkeypatch):
     assert portfolio.kept() == []
 
 
-def test_an_unknown_name_is_refused_with_the_near_ones():
+class Callable:
+    def __call__(self, x, eps):
+        return reference(x, eps)
+
+
+def right_by_another_name(x, eps):
+    return x / (x.sum(-1, keepdim=True) + eps)
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        (lambda x, eps: reference(x, eps), "a `lambda`"),
+        (right_by_another_name, "is `right_by_another_name`"),
+        (Callable(), "no function but <"),
+        (functools.partial(reference, eps=1e-9), "no function but functools.partial"),
+        (None, "no function but None"),
+        (torch.ones(2), "no function but shape (2,)"),
+    ],
+)
+def test_what_bears_another_name_is_told_the_right_one_and_the_lesson_goes_on(given, what, capsys, monkeypatch):
+    normalise = given
+    normalise = check(normalise)
+    assert normalise is reference
+    shown = capsys.readouterr().out
+    assert "`def normalise(...)` is expected" in shown and what in shown and "library's `normalise`" in shown
+    assert portfolio.kept() == []
+    monkeypatch.setenv("MINI_MOE_GRADING", "1")
+    normalise = given
+    with pytest.raises(ExerciseFailed, match="is expected"):
+        check(normalise)
+
+
+def test_a_name_that_no_exercise_bears_stops_nobody_and_the_near_one_is_told(capsys, monkeypatch):
     def normalize(x, eps):
         return x
 
-    with pytest.raises(ValueError, match="Did you mean normalise"):
+    assert check(normalize) is normalize
+    assert "Did you mean `normalise`?" in capsys.readouterr().out
+    monkeypatch.setenv("MINI_MOE_GRADING", "1")
+    with pytest.raises(ExerciseFailed, match="Did you mean"):
         check(normalize)
 
 

@@ -1,7 +1,11 @@
 """What a lesson calls after each answer: `check` shows a card and lets the lesson go on, `hint` helps."""
 
+import ast
+import difflib
 import os
+import sys
 
+import executing
 from IPython.display import display
 
 from mini_moe.course import exercises
@@ -9,6 +13,7 @@ from mini_moe.course.checking import portfolio
 from mini_moe.course.checking.examine import card_of, examine
 from mini_moe.course.display.card import Card, Footer, Says
 from mini_moe.course.display.style import in_book
+from mini_moe.course.display.values import show
 
 
 class ExerciseFailed(AssertionError):
@@ -19,37 +24,65 @@ def check(function):
     """Examine a function against the exercise of its name, show the card, and return what the lesson goes on with.
 
     That is the function itself if it passed (it is kept in the portfolio), else the library's, so that nobody stalls.
-    Use it as ``route = check(route)``.
+    Use it as ``route = check(route)``. What is not a function with an exercise's name is told which name is expected;
+    it is found in the call itself.
 
     Raises:
-        ValueError: no exercise has the function's name.
         ExerciseFailed: it did not pass, and ``MINI_MOE_GRADING=1`` says that this is the exam.
     """
-    exercise = exercises.find(getattr(function, "__name__", repr(function)))
-    name, grading = exercise.name, os.environ.get("MINI_MOE_GRADING") == "1"
-    if function is exercise.reference:
-        passed = False
-        says = Says(f"This is the library's `{name}`, not yours.")
-        card = Card(
-            f"`{name}`",
-            "note",
-            (
-                says,
-                Footer("Run the cell that defines yours (if it shows an error, mend it first), then this one again."),
-            ),
-        )
+    name = getattr(function, "__name__", None)
+    exercise = exercises.get(_asked_for(sys._getframe(1))) or exercises.get(name)
+    if exercise is None or not callable(function) or name != exercise.name:
+        passed, card = False, _another_name(function, exercise)
+    elif function is exercise.reference:
+        passed, card = False, _the_library_s(exercise.name)
     else:
         outcome = examine(exercise, function)
-        passed = outcome.status == "passed"
-        if not passed:
-            footer = f'Stuck? `hint("{name}")` helps. Until then the lesson goes on with the library\'s `{name}`.'
-        else:
-            footer = f"The lesson goes on with your `{name}`." + ("" if grading or in_book() else _kept(function))
-        card = card_of(outcome, footer)
-    if grading and not passed:
+        passed, card = outcome.status == "passed", card_of(outcome, _what_next(outcome, function))
+    if not passed and _graded():
         raise ExerciseFailed(str(card))
     display(card)
-    return function if passed else exercise.reference
+    return function if passed or exercise is None else exercise.reference
+
+
+def _graded():
+    return os.environ.get("MINI_MOE_GRADING") == "1"
+
+
+def _asked_for(frame):
+    """The name of which ``name = check(...)`` or ``check(name)`` speaks, in the frame that calls; else None."""
+    call = executing.Source.executing(frame).node
+    if isinstance(getattr(call, "parent", None), ast.Assign) and isinstance(call.parent.targets[0], ast.Name):
+        return call.parent.targets[0].id
+    return call.args[0].id if call and call.args and isinstance(call.args[0], ast.Name) else None
+
+
+def _another_name(function, exercise):
+    given = getattr(function, "__name__", None) if callable(function) else None
+    if given is None:
+        what = f"this is no function but {show(function)}"
+    else:
+        what = "this is a `lambda`" if given == "<lambda>" else f"the name of this one is `{given}`"
+    if exercise is None:
+        near = difflib.get_close_matches(str(given), [known.name for known in exercises.EXERCISES], n=1)
+        says = f"No exercise is known by what stands here: {what}." + (f" Did you mean `{near[0]}`?" if near else "")
+        return Card("`check`", "wrong", (Says(says), Footer("Write `def` with the name that the lesson gives.")))
+    name = exercise.name
+    says = f"A function written with `def {name}(...)` is expected: {what}."
+    footer = f"Until then the lesson goes on with the library's `{name}`."
+    return Card(f"`{name}`", "wrong", (Says(says), Footer(footer)))
+
+
+def _the_library_s(name):
+    what_next = "Run the cell that defines yours (if it shows an error, mend it first), then this one again."
+    return Card(f"`{name}`", "note", (Says(f"This is the library's `{name}`, not yours."), Footer(what_next)))
+
+
+def _what_next(outcome, function):
+    name = outcome.exercise.name
+    if outcome.status != "passed":
+        return f'Stuck? `hint("{name}")` helps. Until then the lesson goes on with the library\'s `{name}`.'
+    return f"The lesson goes on with your `{name}`." + ("" if _graded() or in_book() else _kept(function))
 
 
 def _kept(function):

@@ -59,7 +59,7 @@ class Claims:
     @pytest.fixture(autouse=True)
     def quick(self, monkeypatch):
         """Do once what is the same for all answers, and on one thread, for the tensors are small."""
-        monkeypatch.setattr(diagnose, "_survives", _survives_once)
+        monkeypatch.setattr(diagnose, "attempt", _attempt_once)
         # torch.manual_seed formats the whole stack for a CUDA that may yet start: half of the time of these tests.
         monkeypatch.setattr(torch, "manual_seed", torch.default_generator.manual_seed)
         before = torch.get_num_threads()
@@ -90,10 +90,10 @@ class Claims:
         for seed in SEEDS:
             cases = drawn(exercise, seed).cases(None)
             seen = [
-                (mistake.name, [_survives_once(mistake.function, case) for case in cases])
+                (mistake.name, [_attempt_once(mistake.function, case) for case in cases])
                 for mistake in exercise.mistakes
             ]
-            right = [_survives_once(exercise.reference, case) for case in cases]
+            right = [_attempt_once(exercise.reference, case) for case in cases]
             for i, (name, one) in enumerate(seen):
                 assert not _alike(one, right), f"{name} looks right, seed {seed}"
                 for other_name, other in seen[:i]:
@@ -124,15 +124,15 @@ def drawn(exercise, seed):
     return dataclasses.replace(exercise, cases=lambda generator: cases)
 
 
-_survives = diagnose._survives
-_survived = {}
+_attempt = diagnose.attempt
+_attempted = {}
 
 
-def _survives_once(function, case):
+def _attempt_once(function, case):
     """What each function did on each case of `drawn`, which lives on: all answers are held against all mistakes."""
-    if (function, id(case)) not in _survived:
-        _survived[function, id(case)] = _survives(function, case)
-    return _survived[function, id(case)]
+    if (function, id(case)) not in _attempted:
+        _attempted[function, id(case)] = _attempt(function, case)
+    return _attempted[function, id(case)]
 
 
 def _alike(one, other):

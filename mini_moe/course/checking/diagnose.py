@@ -1,84 +1,21 @@
 """The mistakes that any exercise can meet, found without being declared, and how a declared one is recognised.
 
-The built-in ones have stable names, which tests and statistics may rely on: "not written yet", "calls a stub",
-"raises <Error>", "takes too long", "returns None", "wrong type", "wrong number of results", "wrong shape",
-"wrong dtype", "NaN or inf", "changes its input", "gradient missing", "overwrites what the gradient needs".
+The built-in ones have stable names, which tests and statistics may rely on: those of `guard`, and "returns None",
+"wrong type", "wrong number of results", "wrong shape", "wrong dtype", "NaN or inf", "changes its input",
+"another result the second time", "input not used", "part of an input not used", "gradient missing",
+"the same for every input".
 """
 
-import signal
-import threading
-import traceback
-from contextlib import contextmanager
 from numbers import Number
 
 from torch import Tensor
 
+from mini_moe.course.checking.effect import idle_part, same_for_all, unused
 from mini_moe.course.checking.exercise import Wrong, argument_label
-from mini_moe.course.checking.observe import copied, observe, same_outputs, unlike_gradients
+from mini_moe.course.checking.guard import attempt
+from mini_moe.course.checking.observe import observe, same_outputs, unlike_gradients
 
-LIMIT_SECONDS = 20
-
-
-class TimeUp(BaseException):
-    """The time limit of one call is over. No ``Exception``, so that ``except Exception`` in a loop does not eat it."""
-
-
-@contextmanager
-def time_limit():
-    """Raise `TimeUp` in the body after `LIMIT_SECONDS`; only the main thread of a POSIX system can be interrupted."""
-    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
-        yield
-        return
-
-    def stop(_signal, _frame):
-        raise TimeUp
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, LIMIT_SECONDS, 1)  # and every second, should a bare except eat the first
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
-def fault(test, function, case):
-    """The `Wrong` that ``test(function, *case)`` raises, or that its crash amounts to, or None."""
-    try:
-        with time_limit():
-            test(function, *copied(case))
-    except Wrong as wrong:
-        return wrong
-    except (Exception, SystemExit, TimeUp) as error:
-        return _crash(error, function)
-    return None
-
-
-def _crash(error, function):
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    if isinstance(error, NotImplementedError) and (last.line or "").startswith("raise NotImplementedError"):
-        if last.name != getattr(function, "__name__", last.name):
-            says = f"It calls `{last.name}`, which is not written yet: finish that one first."
-            return Wrong(says, mistake="calls a stub")
-        return Wrong("The body still says `raise NotImplementedError()`.", mistake="not written yet")
-    # The learner's own lines are those that run in the namespace of the learner's function.
-    frames = zip(traceback.walk_tb(error.__traceback__), traceback.extract_tb(error.__traceback__), strict=True)
-    own = [line for (frame, _), line in frames if frame.f_globals is getattr(function, "__globals__", None)]
-    where = f"line {own[-1].lineno}, `{own[-1].line}`" if own else "the call itself"
-    if isinstance(error, TimeUp):
-        return Wrong(
-            f"It still ran after {LIMIT_SECONDS} seconds, in {where}: is there a loop that never ends?",
-            mistake="takes too long",
-        )
-    if "modified by an inplace operation" in str(error):
-        return Wrong(
-            "It writes into a tensor that the gradient still needs: make a new one, `x = x / y` in place of `x /= y`, "
-            "or `torch.stack` in place of writing to slices.",
-            mistake="overwrites what the gradient needs",
-        )
-    kind = type(error).__name__
-    message = f": {str(error).splitlines()[0]}" if str(error) else "."
-    return Wrong(f"It stops in {where}, with {kind}{message}", mistake=f"raises {kind}")
+NOT_USED = "`{}` is not used: whatever it is, the result stays the same."
 
 
 def well_formed(reference):
@@ -95,9 +32,20 @@ def well_formed(reference):
                     "operation without the underscore.",
                     mistake="changes its input",
                 )
+        again = observe(function, case)
+        if not same_outputs(mine, again):
+            raise Wrong(
+                "Called again with the same input, it gives another result: it keeps something from call to call, in a "
+                "global, or in a default value that it writes to.",
+                got=again.outputs,
+                expected=mine.outputs,
+                mistake="another result the second time",
+            )
         for path, gradient in theirs.gradients.items():
             if mine.gradients[path] is None and gradient is not None and gradient.any():
                 name = argument_label(reference, path)
+                if unused(function, reference, [case], lambda path: argument_label(reference, path)) == name:
+                    raise Wrong(NOT_USED.format(name), mistake="input not used")
                 raise Wrong(
                     f"No gradient reaches `{name}`: a `.detach()`, `.item()`, `.data`, `no_grad` or a new tensor cuts "
                     "it off, and nothing before it would ever learn.",
@@ -151,26 +99,41 @@ def _kind(value):
     return "None" if value is None else f"a value of type `{type(value).__name__}`"
 
 
+def general(wrong, reference, function, cases):
+    """``wrong``, with what can be said truly of a function that makes no mistake that is known, if there is anything.
+
+    Its message keeps the lead: an input that is not used need not be all that is wrong.
+    """
+
+    def label(path):
+        return argument_label(reference, path)
+
+    def with_more(says, mistake):
+        return Wrong(f"{wrong.message} {says}", got=wrong.got, expected=wrong.expected, mistake=mistake)
+
+    if same_for_all(function, reference, cases):
+        return with_more("It is the same whatever is given: compute it from the arguments.", "the same for every input")
+    if name := unused(function, reference, cases, label):
+        return with_more(NOT_USED.format(name), "input not used")
+    if part := idle_part(function, reference, cases, label):
+        name, dim, active = part
+        only = f"Of `{name}` only index {', '.join(map(str, active))} of dimension {dim} has an effect on the result."
+        return with_more(only, "part of an input not used")
+    return wrong
+
+
 def recognise(exercise, function, cases):
     """The first declared mistake whose function does as ``function`` does on all the cases that it survives, or None.
 
     Results decide; gradients do only between functions whose results are all right.
     """
-    mine = [_survives(function, case) for case in cases]
+    mine = [attempt(function, case) for case in cases]
     right = [observe(exercise.reference, case) for case in cases]
     for mistake in exercise.mistakes:
-        wrong = [_survives(mistake.function, case) for case in cases]
+        wrong = [attempt(mistake.function, case) for case in cases]
         if _looks_like([triple for triple in zip(mine, wrong, right, strict=True) if triple[1] is not None]):
             return mistake
     return None
-
-
-def _survives(function, case):
-    try:
-        with time_limit():
-            return observe(function, case)
-    except (Exception, SystemExit, TimeUp):
-        return None
 
 
 def _looks_like(triples):

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 import torch
 
 from mini_moe.course.checking import portfolio
-from mini_moe.course.checking.diagnose import TimeUp, fault, recognise, time_limit, well_formed
+from mini_moe.course.checking.diagnose import general, recognise, well_formed
 from mini_moe.course.checking.exercise import Exercise, argument_label
+from mini_moe.course.checking.guard import attempt, fault
 from mini_moe.course.checking.observe import observe, same_outputs
 from mini_moe.course.display.card import Blocks, Card, Claims, Footer, Says
 from mini_moe.course.display.values import show, show_pair
@@ -55,7 +56,11 @@ def _failing(exercise, function, cases, outcome, wrong):
     """Complete an outcome by what is known of the fault: a declared mistake leads, then what the test said."""
     if wrong.mistake == "not written yet":
         return replace(outcome, status="open", mistake=wrong.mistake, says=wrong.message, case=None)
-    known = recognise(exercise, function, cases) if wrong.mistake != "takes too long" else None
+    known = None
+    if wrong.mistake != "takes too long":
+        known = recognise(exercise, function, cases)
+        if known is None and wrong.mistake is None:
+            wrong = general(wrong, exercise.reference, function, cases)
     got, expected = wrong.got, wrong.expected
     if got is None and expected is None and (known or wrong.mistake is None):
         got, expected = _results(exercise, function, outcome.case)
@@ -70,10 +75,8 @@ def _failing(exercise, function, cases, outcome, wrong):
 
 def _results(exercise, function, case):
     """What the function returns and what it should; None where they agree: the fault showed on another input."""
-    try:
-        with time_limit():
-            mine = observe(function, case)
-    except (Exception, SystemExit, TimeUp):
+    mine = attempt(function, case)
+    if mine is None:
         return None, None
     theirs = observe(exercise.reference, case)
     return (None, None) if same_outputs(mine, theirs) else (mine.outputs, theirs.outputs)

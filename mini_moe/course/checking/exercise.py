@@ -6,8 +6,9 @@ property of most exercises, never the only one.
 """
 
 import inspect
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -91,6 +92,48 @@ def argument_label(reference, path):
     index, _, inside = path[1:].partition("]")
     names = list(inspect.signature(reference).parameters)
     return (names[int(index)] if int(index) < len(names) else f"argument {int(index) + 1}") + inside
+
+
+@dataclass(frozen=True)
+class Illegal:
+    """An input that is to be refused: the arguments, and the value in them that no function can use."""
+
+    arguments: tuple
+    name: str  # of the value, as the statement calls it
+    value: object
+    options: dict = field(default_factory=dict)  # arguments by keyword
+    why: str = ""  # a sentence for the learner whose function takes it
+    mistake: str = "not refused"
+
+
+def refuses(*illegal):
+    """A property's test: each `Illegal` that ``illegal`` makes of a case is refused by a ValueError that tells it.
+
+    One that is None, where a case offers nothing to spoil, is passed over.
+    """
+
+    def test(function, *case):
+        for input in filter(None, (spoil(*case) for spoil in illegal)):
+            given = f"`{input.name} = {input.value}`"
+            try:
+                function(*input.arguments, **input.options)
+            except NotImplementedError:
+                raise
+            except ValueError as error:
+                if not _numbers(input.value) <= _numbers(error):
+                    says = f"{given} is refused, but the error does not tell the value: write it into the message."
+                    raise Wrong(says, mistake="error without the value") from error
+            except Exception as error:
+                says = f"{given} must be refused by a ValueError, not by a {type(error).__name__}."
+                raise Wrong(f"{says} {input.why}".strip(), mistake="another error than documented") from error
+            else:
+                raise Wrong(f"{given} must be refused: raise a ValueError. {input.why}".strip(), mistake=input.mistake)
+
+    return test
+
+
+def _numbers(text):
+    return set(re.findall(r"-?\d+", str(text)))
 
 
 def agrees_with(reference):

@@ -97,14 +97,18 @@ def observe(function, case):
 
 
 def _gradients(outputs, leaves):
-    """Of sum_i <r_i, output_i> to each leaf, r_i standard normal and always the same."""
+    """Of sum_i <r_i, output_i> to each leaf, r_i standard normal and always the same.
+
+    What is infinite does not count: it has no slope, whichever way it was made.
+    """
     generator = torch.Generator().manual_seed(0)
     projections = []
     for _, output in flatten(outputs):
         if isinstance(output, Tensor) and output.dtype in DIFFERENTIABLE:
             direction = torch.randn(output.shape, generator=generator, dtype=torch.float64)
             if output.requires_grad:
-                projections.append((output.double() * direction).sum())
+                wide = output.double()
+                projections.append(wide.where(wide.isfinite(), 0).mul(direction).sum())
     if not projections or not leaves:
         return [None] * len(leaves)
     return torch.autograd.grad(sum(projections), leaves, allow_unused=True)

@@ -19,6 +19,11 @@ for _all in (EXERCISES, QUIZZES):
     assert len(set(_names)) == len(_names), f"names must be unique, got {sorted(_names)}"
 
 
+def get(name):
+    """The exercise of that name, or None."""
+    return next((exercise for exercise in EXERCISES if exercise.name == name), None)
+
+
 def find(name):
     """The exercise of that name.
 

@@ -1,0 +1,114 @@
+"""What an input does to a result, found by changing it: what can be said truly of any function.
+
+    reacts(function, case, changed) = the results on the case and on the changed case differ
+
+An input is *unused* where the reference reacts to every change of it that was tried and the function to none. That is
+another thing than an input to which no gradient flows: a detached one still has its effect.
+"""
+
+import dataclasses
+from numbers import Number
+
+import torch
+from torch import Tensor
+
+from mini_moe.course.checking.guard import attempt
+from mini_moe.course.checking.observe import DIFFERENTIABLE, flatten, same_outputs
+
+
+def unused(function, reference, cases, label):
+    """The first input, as ``label`` calls its path, that changes nothing in the function's results; else None.
+
+    Only inputs to which the reference reacts in every case that has them are looked at.
+    """
+    effects = {}
+    for case in cases:
+        for path, changed in _changes(case):
+            if _reacts(reference, case, changed):
+                effects.setdefault(path, []).append(_reacts(function, case, changed))
+    return next((label(path) for path, reacts in effects.items() if not any(reacts)), None)
+
+
+def idle_part(function, reference, cases, label):
+    """(input, dimension, the indices that have an effect), where part of a tensor has none though it should; else None.
+
+    Of a dimension's indices at least one must have its effect: an input without any is `unused`.
+    """
+    for case in cases:
+        for path, leaf in flatten(case):
+            if isinstance(leaf, Tensor) and leaf.dtype in DIFFERENTIABLE:
+                for dim, size in enumerate(leaf.shape):
+                    moved = [_put(case, path, _shaken(leaf, dim, index)) for index in range(size)]
+                    if size > 1 and all(_reacts(reference, case, changed) for changed in moved):
+                        active = [index for index, changed in enumerate(moved) if _reacts(function, case, changed)]
+                        if 0 < len(active) < size:
+                            return label(path), dim, active
+    return None
+
+
+def same_for_all(function, reference, cases):
+    """Whether the results are the same on all cases, though those of the reference are not."""
+    mine = [attempt(function, case) for case in cases]
+    if len(cases) < 2 or None in mine or not all(same_outputs(mine[0], other) for other in mine[1:]):
+        return False
+    right = [attempt(reference, case) for case in cases]
+    return not any(same_outputs(right[0], other) for other in right[1:])
+
+
+def _reacts(function, case, changed):
+    """Whether a function tells the two apart; where it fails on the changed case only, it does."""
+    before, after = attempt(function, case), attempt(function, changed)
+    if before is None or after is None:
+        return before is not after
+    return not same_outputs(before, after)
+
+
+def _changes(case):
+    """(path, the case with another value there), one or more for each input that can be changed."""
+    for path, leaf in flatten(case):
+        if isinstance(leaf, Tensor) and leaf.dtype in DIFFERENTIABLE:
+            yield path, _put(case, path, _shaken(leaf))
+        elif isinstance(leaf, bool):
+            yield path, _put(case, path, not leaf)
+        elif isinstance(leaf, Number):
+            yield path, _put(case, path, _other(leaf))
+        elif dataclasses.is_dataclass(leaf):
+            for field in dataclasses.fields(leaf):
+                value = getattr(leaf, field.name)
+                if isinstance(value, Number) and not isinstance(value, bool):
+                    try:
+                        yield f"{path}.{field.name}", _put(case, path, _replaced(leaf, field.name, value))
+                    except ValueError:  # the others do not allow it
+                        continue
+
+
+def _other(number):
+    return number + 1 if isinstance(number, int) else 1.5 * number + 0.1
+
+
+def _replaced(leaf, name, value):
+    try:
+        return dataclasses.replace(leaf, **{name: _other(value)})
+    except ValueError:
+        return dataclasses.replace(leaf, **{name: 2 * value})
+
+
+def _shaken(tensor, dim=None, index=None):
+    """A tensor with noise of its own size added, all over or at one index of a dimension; always the same noise."""
+    tensor = tensor.detach()
+    noise = torch.randn(tensor.shape, generator=torch.Generator().manual_seed(0)).to(tensor.dtype)
+    if dim is not None:
+        at = torch.arange(tensor.shape[dim]).eq(index).view(-1, *[1] * (tensor.ndim - dim - 1))
+        noise = noise * at
+    return tensor + noise * (0.1 + tensor.nan_to_num(neginf=0, posinf=0).abs().max())
+
+
+def _put(case, path, value, at=""):
+    """A copy of nested tuples and lists with ``value`` at ``path``."""
+    if at == path:
+        return value
+    if isinstance(case, (tuple, list)):
+        fields = getattr(case, "_fields", None)
+        items = [_put(x, path, value, f"{at}.{fields[i]}" if fields else f"{at}[{i}]") for i, x in enumerate(case)]
+        return type(case)(*items) if fields else type(case)(items)
+    return case
