@@ -19,7 +19,8 @@ from mini_moe.config import ModelConfig
 from mini_moe.dispatch import Dispatch, grouped
 from mini_moe.layers import FeedForward, RMSNorm, rotary_angles
 from mini_moe.mla import LatentCache, MultiHeadLatentAttention
-from mini_moe.moe import Experts, MoE, Router, Routing
+from mini_moe.moe import Experts, MoE, Routing
+from mini_moe.router import Router
 
 
 class Output(NamedTuple):

@@ -36,8 +36,9 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from mini_moe import data
+from mini_moe.balance import expert_load, load_ratio, sequence_balance_loss, update_bias
 from mini_moe.model import Output
-from mini_moe.moe import MoE, Routing, expert_load, load_ratio, sequence_balance_loss, update_bias
+from mini_moe.moe import MoE, Routing
 
 PRECISIONS = ("float32", "bfloat16")
 

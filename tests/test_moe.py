@@ -12,19 +12,12 @@ from transformers import DeepseekV3Config
 from transformers.models.deepseek_v3.modeling_deepseek_v3 import DeepseekV3MoE, DeepseekV3TopkRouter
 
 from mini_moe import dispatch
+from mini_moe.balance import expert_load, sequence_balance_loss, update_bias
 from mini_moe.config import tiny
 from mini_moe.dispatch import PATHS, ExpertProduct
 from mini_moe.hf import config_to_hf
-from mini_moe.moe import (
-    MoE,
-    affinities,
-    expert_load,
-    limit_to_groups,
-    mixture,
-    route,
-    sequence_balance_loss,
-    update_bias,
-)
+from mini_moe.moe import MoE, mixture
+from mini_moe.router import affinities, limit_to_groups, route
 
 # `grouped` leaves fewer pairs than fill a room to `sliced`: here its batches work on any number.
 ALL_PATHS = {**PATHS, "batches": ExpertProduct.apply}

@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from test_run import NANO
 
 from mini_moe import Transformer, data
-from mini_moe.moe import MoE, load_ratio, sequence_balance_loss
+from mini_moe.balance import load_ratio, sequence_balance_loss
+from mini_moe.moe import MoE
 from mini_moe.train import TrainConfig, make_optimizer, train
 
 MODEL = NANO.replace(num_hidden_layers=3)  # two layers with experts

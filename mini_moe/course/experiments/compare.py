@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 import torch
 from tqdm.auto import tqdm
 
+from mini_moe.balance import expert_load
 from mini_moe.config import ModelConfig
 from mini_moe.data import Dataset
 from mini_moe.model import Transformer
-from mini_moe.moe import MoE, expert_load
+from mini_moe.moe import MoE
 from mini_moe.train import Step, TrainConfig, evaluate, make_optimizer, train
 
 Plan = tuple[ModelConfig, TrainConfig]

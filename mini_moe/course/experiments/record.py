@@ -23,12 +23,12 @@ import torch
 from safetensors.torch import load_file, save
 
 from mini_moe import data, run
+from mini_moe.balance import load_ratio
 from mini_moe.config import ModelConfig, tiny
 from mini_moe.course.experiments.compare import Plan, Run, compare
 from mini_moe.course.experiments.recorded import ARTIFACTS
 from mini_moe.files import home, write_atomically, write_json
 from mini_moe.hf import load_pretrained
-from mini_moe.moe import load_ratio
 from mini_moe.run import circumstances
 from mini_moe.train import TrainConfig, evaluate
 

@@ -5,8 +5,8 @@ import torch.nn.functional as F
 from exercises.answers import Answers
 from exercises.balance.sequence_balance_loss_parts import counted
 
+from mini_moe.balance import expert_load
 from mini_moe.course.exercises.balance.sequence_balance_loss import EXERCISE
-from mini_moe.moe import expert_load
 
 ANSWERS = Answers(EXERCISE)
 wrong = ANSWERS.wrong

@@ -2,7 +2,7 @@
 
 import torch
 
-from mini_moe.moe import limit_to_groups
+from mini_moe.router import limit_to_groups
 
 
 def learner_routes(choose, weigh):

@@ -7,7 +7,7 @@ from exercises.mixture_of_experts.route_parts import learner_routes, plain
 
 from mini_moe.course.exercises.mixture_of_experts.route import EXERCISE
 from mini_moe.course.exercises.mixture_of_experts.route_options import OF_GROUPS, OF_NORMALIZE, OF_SCALE
-from mini_moe.moe import limit_to_groups
+from mini_moe.router import limit_to_groups
 
 ANSWERS = Answers(EXERCISE)
 wrong = ANSWERS.wrong

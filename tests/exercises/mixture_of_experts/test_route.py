@@ -9,7 +9,7 @@ from exercises.mixture_of_experts import route_more_wrong, route_wrong
 from mini_moe.course.checking.examine import examine
 from mini_moe.course.exercises.mixture_of_experts.route import same_under
 from mini_moe.course.exercises.mixture_of_experts.route_options import OF_GROUPS, OF_NORMALIZE, OF_SCALE
-from mini_moe.moe import limit_to_groups
+from mini_moe.router import limit_to_groups
 
 OPTIONS = (OF_NORMALIZE, OF_SCALE, OF_GROUPS)
 ANSWERS = route_wrong.ANSWERS + route_more_wrong.ANSWERS

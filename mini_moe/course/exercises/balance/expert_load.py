@@ -3,8 +3,8 @@
 import torch
 import torch.nn.functional as F
 
+from mini_moe.balance import expert_load
 from mini_moe.course.checking.exercise import Exercise, Mistake, Property, agrees_with, must_equal
-from mini_moe.moe import expert_load
 
 
 def _cases_of_load(generator):

@@ -2,10 +2,10 @@
 
 import torch
 
+from mini_moe.balance import sequence_balance_loss
 from mini_moe.course.checking.exercise import Exercise, Property, Wrong, agrees_with, must_equal
 from mini_moe.course.exercises.balance.sequence_balance_loss_mistakes import MISTAKES
 from mini_moe.course.exercises.balance.shared import draw
-from mini_moe.moe import sequence_balance_loss
 
 
 def _cases_of_loss(generator):

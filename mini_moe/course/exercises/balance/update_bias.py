@@ -2,10 +2,10 @@
 
 import torch
 
+from mini_moe.balance import update_bias
 from mini_moe.course.checking.exercise import Exercise, Property, Wrong, agrees_with, must_equal
 from mini_moe.course.exercises.balance.shared import draw
 from mini_moe.course.exercises.balance.update_bias_mistakes import MISTAKES, excess
-from mini_moe.moe import update_bias
 
 # Loads of the parts of a batch. In all but the first, an expert has just the mean load, however that is rounded: means,
 # parts and experts are powers of 2. In the last, three of four parts find the second expert idle, and it is busy all

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from mini_moe.course.checking.exercise import Exercise, Mistake, Property, Wrong, agrees_with, must_equal
-from mini_moe.moe import affinities
+from mini_moe.router import affinities
 
 
 def _cases_of_affinities(generator):

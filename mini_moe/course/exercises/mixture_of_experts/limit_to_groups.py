@@ -5,7 +5,7 @@ import torch
 from mini_moe.course.checking.exercise import Exercise, Property, Wrong, agrees_with, must_equal
 from mini_moe.course.checking.observe import close
 from mini_moe.course.exercises.mixture_of_experts.limit_to_groups_mistakes import MISTAKES, two_best
-from mini_moe.moe import limit_to_groups
+from mini_moe.router import limit_to_groups
 
 # The first has the best expert of all, the second the best two, the third the best sum.
 _CONTEST = ((0.9, -0.6, -0.6, -0.6), (0.5, 0.4, -0.9, -0.9), (0.2, 0.2, 0.2, 0.2))

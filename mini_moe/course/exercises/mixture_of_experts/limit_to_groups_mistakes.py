@@ -3,7 +3,7 @@
 import torch
 
 from mini_moe.course.checking.exercise import Mistake
-from mini_moe.moe import limit_to_groups
+from mini_moe.router import limit_to_groups
 
 
 def two_best(groups):

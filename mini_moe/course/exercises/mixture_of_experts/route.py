@@ -8,7 +8,7 @@ from mini_moe.course.checking.exercise import Exercise, Property, Wrong, agrees_
 from mini_moe.course.checking.observe import close
 from mini_moe.course.exercises.mixture_of_experts.route_mistakes import MISTAKES, by_expert
 from mini_moe.course.exercises.mixture_of_experts.route_options import OF_GROUPS, OF_NORMALIZE, OF_SCALE
-from mini_moe.moe import limit_to_groups, route
+from mini_moe.router import limit_to_groups, route
 
 # `route` takes its options by keyword, and a case is a tuple of plain arguments. So cases call it with the options'
 # defaults, and the properties of the options set them, and know the mistakes that only they can show.

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from mini_moe.course.checking.exercise import Mistake
-from mini_moe.moe import limit_to_groups, route
+from mini_moe.router import limit_to_groups, route
 
 
 def by_expert(function, **options):

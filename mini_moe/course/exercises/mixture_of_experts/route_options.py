@@ -4,7 +4,7 @@ import dataclasses
 
 from mini_moe.course.checking.exercise import Mistake
 from mini_moe.course.exercises.mixture_of_experts.route_mistakes import best_biased, choice_by, routed, score
-from mini_moe.moe import limit_to_groups, route
+from mini_moe.router import limit_to_groups, route
 
 
 @dataclasses.dataclass(frozen=True)
