@@ -5,7 +5,7 @@ import math
 
 import torch
 import torch.nn.functional as F
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from oracles.gradients import assert_same_with_gradients, random
 from transformers import DeepseekV3Config
@@ -49,6 +49,7 @@ def stretches(draw):
 
 
 @given(stretches())
+@example((Yarn(factor=4, original_max_position_embeddings=99_999, beta_fast=999, beta_slow=0.3), 2, 1000.0))
 def test_stretch_equals_transformers(case):
     yarn, pairs, theta = case
     rope = {"rope_type": "yarn", "rope_theta": theta, **vars(yarn)}
