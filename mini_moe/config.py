@@ -15,6 +15,46 @@ _AT_LEAST_ONE = (
 )
 
 
+def _rules_of(config):
+    """``must`` for the fields of ``config``: what does not hold is told by the field's name."""
+
+    def must(holds, name, rule):
+        if not holds:
+            raise ValueError(f"{name} must be {rule}, got {getattr(config, name)}.")
+
+    return must
+
+
+@dataclass(frozen=True, kw_only=True)
+class Yarn:
+    """How a model that was trained on short texts is made to read long ones: the published ``rope_scaling``.
+
+    ``layers.stretch`` slows the slow pairs of rotated features down, ``mla.sharpen`` keeps attention sharp.
+
+    Raises:
+        ValueError: a field is out of its range.
+
+    Source: Peng et al., arXiv 2309.00071, section 3; DeepSeek-V3, arXiv 2412.19437, section 4.3.
+    """
+
+    factor: float  # so many times longer; at least 1
+    original_max_position_embeddings: int  # tokens; the longest context of the training so far
+    beta_fast: float = 32.0  # a pair that turns more often than this in that context keeps its speed
+    beta_slow: float = 1.0  # one that turns less often turns ``factor`` times slower
+    mscale: float = 1.0  # sharpens what attention finds by the rotated features
+    mscale_all_dim: float = 1.0  # by the features without position
+
+    def __post_init__(self):
+        must = _rules_of(self)
+        must(1 <= self.factor < math.inf, "factor", "a number of at least 1")
+        for name in ("beta_slow", "mscale", "mscale_all_dim"):
+            must(0 < getattr(self, name) < math.inf, name, "a positive number")
+        must(self.beta_slow <= self.beta_fast < math.inf, "beta_fast", f"at least beta_slow = {self.beta_slow}")
+        shortest = math.ceil(2 * math.pi * self.beta_slow)  # the fastest pair, a radian a token, then turns so often
+        long_enough = self.original_max_position_embeddings >= shortest
+        must(long_enough, "original_max_position_embeddings", f"at least 2 pi beta_slow, {shortest}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
     """Everything that decides the model's parameters and its forward pass, and nothing else.
@@ -49,14 +89,14 @@ class ModelConfig:
 
     max_position_embeddings: int = 4096  # tokens; the longest context
     rope_theta: float = 10000.0  # base of the rotary wavelengths
+    rope_scaling: Yarn | None = None  # how the context was stretched after training; a dict of its fields will do
     rms_norm_eps: float = 1e-6
     initializer_range: float = 0.02  # standard deviation of the matrices' initial weights
 
     def __post_init__(self):
-        def must(holds, name, rule):
-            if not holds:
-                raise ValueError(f"{name} must be {rule}, got {getattr(self, name)}.")
-
+        if isinstance(self.rope_scaling, dict):  # as a run's record in JSON gives it back
+            object.__setattr__(self, "rope_scaling", Yarn(**self.rope_scaling))
+        must = _rules_of(self)
         for name in _AT_LEAST_ONE:
             must(getattr(self, name) >= 1, name, "at least 1")
         must(self.q_lora_rank is None or self.q_lora_rank >= 1, "q_lora_rank", "None or at least 1")
@@ -74,6 +114,7 @@ class ModelConfig:
         )
         for name in ("routed_scaling_factor", "rope_theta", "rms_norm_eps", "initializer_range"):
             must(0 < getattr(self, name) < math.inf, name, "a positive number")
+        must(self.rope_scaling is None or self.rope_theta > 1, "rope_theta", "above 1 where there is a rope_scaling")
 
     @property
     def qk_head_dim(self) -> int:
@@ -157,7 +198,9 @@ def small() -> ModelConfig:
 def deepseek_v3() -> ModelConfig:
     """The published model, 671 B parameters: to be counted on the meta device, never allocated.
 
-    Departure: the published context extension (YaRN, 4 K to 128 K) is left out; this is the model as pre-trained.
+    This is the model as pre-trained, on 4,096 tokens at a time, which is what its headlines are about. It was then
+    stretched, with ``rope_scaling=Yarn(factor=40, original_max_position_embeddings=4096)`` and
+    ``max_position_embeddings=163840``; so says the published ``config.json``, which ``hf.config_from_hf`` reads.
     """
     return ModelConfig(
         vocab_size=129280,

@@ -9,7 +9,8 @@ experts of a layer are stacked in two tensors; on disk each expert has three mat
 
 import dataclasses
 import json
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from safetensors.torch import load, save
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from mini_moe.config import ModelConfig
+from mini_moe.config import ModelConfig, Yarn
 from mini_moe.files import write_atomically, write_json
 from mini_moe.model import Transformer
 
@@ -27,13 +28,19 @@ _FIXED = {"model_type": "deepseek_v3", "hidden_act": "silu", "rope_interleave": 
 
 # The published file has these too; transformers' configuration does not, and always means these values.
 _UNWRITTEN = {"scoring_func": "sigmoid", "topk_method": "noaux_tc", "moe_layer_freq": 1}
+
+# What a published folder has beyond a ``Transformer``: in ``config.json``, and by the end of a tensor's name.
+_UNREAD_FIELDS = ("quantization_config", "num_nextn_predict_layers")
+_UNREAD_TENSORS = {".weight_scale_inv": "weights in 8 bits", ".eh_proj.weight": "layers of multi-token prediction"}
 _TYPES = (torch.float32, torch.bfloat16, torch.float16)  # of weights that are read
 
 
 def config_to_hf(config: ModelConfig) -> dict:
     """The ``config.json`` of transformers' ``DeepseekV3Config``."""
     fields = dataclasses.asdict(config)
-    fields["rope_parameters"] = {"rope_type": "default", "rope_theta": fields.pop("rope_theta")}
+    yarn = fields.pop("rope_scaling")
+    rope_type = "default" if yarn is None else "yarn"
+    fields["rope_parameters"] = {"rope_type": rope_type, "rope_theta": fields.pop("rope_theta"), **(yarn or {})}
     return {
         "architectures": ["DeepseekV3ForCausalLM"],
         **_FIXED,
@@ -46,29 +53,51 @@ def config_to_hf(config: ModelConfig) -> dict:
 
 
 def config_from_hf(fields: dict) -> ModelConfig:
-    """The inverse of ``config_to_hf``.
+    """The inverse of ``config_to_hf``; reads the published file of DeepSeek-V3, too.
 
     Every field has to be there: transformers fills up what is missing with the sizes of the published model.
 
+    Warns:
+        UserWarning: the file tells of weights in 8 bits or of multi-token prediction; neither is read yet.
+
     Raises:
-        ValueError: a field is missing, of another type, or asks for what this library does not have (YaRN, say).
+        ValueError: a field is missing, of another type, or asks for what this library does not have.
     """
     for name, value in (_FIXED | _UNWRITTEN).items():
         if fields.get(name, value) != value:
             raise ValueError(f"{name} must be {value!r}, got {fields[name]!r}.")
+    if unread := [name for name in _UNREAD_FIELDS if fields.get(name)]:
+        told = ", ".join(f"{name} = {fields[name]}" for name in unread)
+        warnings.warn(f"Not read yet, and left out of the configuration: {told}.", stacklevel=2)
     rope = fields.get("rope_scaling") or fields.get("rope_parameters") or {}
-    if not isinstance(rope, dict) or rope.get("rope_type", "default") != "default" or "type" in rope:
-        raise ValueError(f"rope_type must be 'default', got {rope}.")
-    fields = {"rope_theta": rope.get("rope_theta")} | fields if "rope_theta" in rope else fields
-    needed = dataclasses.fields(ModelConfig)
+    if not isinstance(rope, dict):
+        raise ValueError(f"rope_parameters must be an object, got {rope!r}.")
+    rope_type = rope.get("rope_type", rope.get("type", "default"))
+    if rope_type not in ("default", "yarn"):
+        raise ValueError(f"rope_type must be 'default' or 'yarn', got {rope_type!r}.")
+    theta = {"rope_theta": rope["rope_theta"]} if "rope_theta" in rope else {}
+    yarn = _yarn_from_hf(rope) if rope_type == "yarn" else None
+    return _filled(ModelConfig, {**fields, **theta, "rope_scaling": yarn}, "config.json")
+
+
+def _yarn_from_hf(rope: dict) -> Yarn:
+    known = {"type", "rope_type", "rope_theta"} | {field.name for field in dataclasses.fields(Yarn)}
+    if unknown := sorted(name for name in rope.keys() - known if rope[name] is not None):
+        raise ValueError(f"rope_type 'yarn' must come without {unknown[0]}, got {rope[unknown[0]]!r}.")
+    return _filled(Yarn, rope, "rope_type 'yarn'")
+
+
+def _filled(kind: type, fields: dict, owner: str) -> Any:
+    """A dataclass with its fields from a JSON file, where each has to be, and of its type."""
+    needed = dataclasses.fields(kind)
     if missing := [field.name for field in needed if field.name not in fields]:
-        raise ValueError(f"config.json must have the fields {', '.join(missing)}.")
+        raise ValueError(f"{owner} must have the fields {', '.join(missing)}.")
     for field in needed:
-        kind, value = field.type, fields[field.name]
-        fits = isinstance(value, int | float if kind is float else kind)  # 10000.0 may be written 10000
-        if not fits or (isinstance(value, bool) and kind is not bool):  # to Python, true is the number 1
-            raise ValueError(f"{field.name} must be of type {getattr(kind, '__name__', kind)}, got {value!r}.")
-    return ModelConfig(**{field.name: fields[field.name] for field in needed})
+        wanted, value = field.type, fields[field.name]
+        fits = isinstance(value, int | float if wanted is float else wanted)  # 10000.0 may be written 10000
+        if not fits or (isinstance(value, bool) and wanted is not bool):  # to Python, true is the number 1
+            raise ValueError(f"{field.name} must be of type {getattr(wanted, '__name__', wanted)}, got {value!r}.")
+    return kind(**{field.name: fields[field.name] for field in needed})
 
 
 def state_to_hf(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -174,8 +203,11 @@ def _read_weights(folder: Path) -> dict[str, Tensor]:
     """The tensors of ``model.safetensors`` or, where an index stands in its place, of the shards that this names."""
     index = folder / "model.safetensors.index.json"
     if (folder / "model.safetensors").exists() or not index.exists():
-        return _read(folder / "model.safetensors", load)
+        published = _read(folder / "model.safetensors", load)
+        _refuse_unread(published, folder)
+        return published
     shard_of = _read(index, lambda content: dict(json.loads(content)["weight_map"]))
+    _refuse_unread(shard_of, folder)  # before hundreds of gigabytes are read
     published = {}
     for shard in sorted(set(shard_of.values())):
         tensors = _read(folder / shard, load)
@@ -183,6 +215,14 @@ def _read_weights(folder: Path) -> dict[str, Tensor]:
             raise ValueError(f"{folder / shard} must hold the tensors that {index.name} says, not so {wrong[0]}.")
         published |= tensors
     return published
+
+
+def _refuse_unread(names: Iterable[str], folder: Path) -> None:
+    """Name what no version of this library reads yet, one tensor of each kind."""
+    found = {what: name for name in names for end, what in _UNREAD_TENSORS.items() if name.endswith(end)}
+    if found:
+        told = " or ".join(f"{what} ({name})" for what, name in sorted(found.items()))
+        raise ValueError(f"{folder} must hold no {told}: they are not read yet.")
 
 
 def _read(file: Path, parse: Callable[[bytes], Any]) -> Any:

@@ -7,10 +7,13 @@ Letters: B batch, T tokens of a sequence, S positions that can be looked at (S >
 D model width, I inner width, R rotated features of a head.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mini_moe.config import Yarn
 from mini_moe.fused import RMSNormFunction
 
 
@@ -38,7 +41,7 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float = 1e-6) -> Tensor:
     return (weight * normed).to(x.dtype)
 
 
-def rotary_angles(positions: Tensor, features: int, theta: float) -> tuple[Tensor, Tensor]:
+def rotary_angles(positions: Tensor, features: int, theta: float, yarn: Yarn | None = None) -> tuple[Tensor, Tensor]:
     """Cosine and sine of the angle by which each pair of features turns at each position.
 
         angle[t, i] = positions[t] * theta^(-2 i / features)
@@ -47,6 +50,7 @@ def rotary_angles(positions: Tensor, features: int, theta: float) -> tuple[Tenso
         positions: (T,) integers.
         features: R, the features that rotate; even.
         theta: the base of the wavelengths.
+        yarn: where the context was stretched, how; the slow pairs then turn slower still (``stretch``).
 
     Returns:
         cos, sin: (T, R / 2), float32.
@@ -58,8 +62,39 @@ def rotary_angles(positions: Tensor, features: int, theta: float) -> tuple[Tenso
     tensor([0.5403, 0.9999])
     """
     pair = torch.arange(0, features, 2, device=positions.device, dtype=torch.float32)
-    angles = positions.float()[:, None] * theta ** (-pair / features)
+    speed = theta ** (-pair / features)
+    angles = positions.float()[:, None] * (speed if yarn is None else stretch(speed, theta, yarn))
     return angles.cos(), angles.sin()
+
+
+def stretch(speed: Tensor, theta: float, yarn: Yarn) -> Tensor:
+    """Slow the rotation down for a context that is ``factor`` times longer, but only where it is slow already.
+
+        turns_i = original_max_position_embeddings * speed_i / (2 pi)
+        speed_i              where turns_i > beta_fast: many times around, every angle was met in training
+        speed_i / factor     where turns_i < beta_slow: not once around, further on come angles never met
+        a mean of both       between, by weights that go in a straight line from pair to pair
+
+    The line begins and ends at whole pairs: the last one above ``beta_fast`` and the first one below ``beta_slow``.
+
+    Args:
+        speed: (R / 2,), radians a token: theta^(-2 i / R).
+
+    Source: Peng et al., arXiv 2309.00071, section 3.2. Departure: there the line goes by turns, not by pairs; by
+    pairs it goes in the published code and model.
+
+    >>> yarn = Yarn(factor=10, original_max_position_embeddings=628, beta_fast=50)
+    >>> stretch(torch.tensor([1.0, 0.1, 0.01, 0.001]), 10_000.0, yarn)  # about 100, 10, 1 and 0.1 turns
+    tensor([1.0000e+00, 5.5000e-02, 1.0000e-03, 1.0000e-04])
+    """
+    features = 2 * len(speed)
+
+    def pair_with(turns):
+        return features / 2 * math.log(yarn.original_max_position_embeddings / (2 * math.pi * turns), theta)
+
+    first, last = max(math.floor(pair_with(yarn.beta_fast)), 0), min(math.ceil(pair_with(yarn.beta_slow)), features - 1)
+    slow = (torch.arange(len(speed), device=speed.device, dtype=speed.dtype) - first) / max(last - first, 1e-3)
+    return speed.lerp(speed / yarn.factor, slow.clamp(0, 1))
 
 
 def apply_rotary(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

@@ -12,17 +12,20 @@ weighted mean of latents. Few queries against a long cache are cheaper absorbed;
 Source: DeepSeek-V2, arXiv 2405.04434, section 2.1 and appendix C.
 
 Departures:
-1. No YaRN: the scale is qk_head_dim^-0.5, without the factor for stretched contexts.
+1. Where the context was stretched (YaRN), the query is multiplied by what the published code puts into the scale and
+   into the rotated features of query and key. The scores are the same, and neither attention nor cache has to know.
 
 Letters: B batch, T new tokens, S positions in the cache, D model width, H heads, C latent width, R rotated features,
 P features without position, W features of a value; L what is remembered of a token, C + R.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mini_moe.config import ModelConfig
+from mini_moe.config import ModelConfig, Yarn
 from mini_moe.fused import CausalAttentionFunction, apply_rotary_as_complex
 from mini_moe.layers import RMSNorm, apply_rotary, causal_attention, rms_norm
 
@@ -113,6 +116,24 @@ def attend_naive(
     return CausalAttentionFunction.apply(q, *expand(memory_BSL, w_uk_HPC, w_uv_HWC), q.shape[-1] ** -0.5)
 
 
+def sharpen(q_nope: Tensor, q_rope: Tensor, yarn: Yarn) -> tuple[Tensor, Tensor]:
+    """The queries of a stretched context: larger, for among more positions attention would grow blurred.
+
+        q_nope * m(mscale_all_dim)^2,  q_rope * m(mscale)^2,   m(s) = 0.1 s ln(factor) + 1
+
+    The published model has 1 for both, so all scores are multiplied by m(1)^2.
+
+    Source: Peng et al., arXiv 2309.00071, section 3.4; one ``mscale`` for each kind of features as in the published
+    code.
+
+    >>> q_nope, q_rope = sharpen(torch.ones(1), torch.ones(1), Yarn(factor=40, original_max_position_embeddings=4096))
+    >>> q_nope, q_rope  # (0.1 * 3.69 + 1)^2
+    (tensor([1.8739]), tensor([1.8739]))
+    """
+    m_nope, m_rope = (0.1 * mscale * math.log(yarn.factor) + 1 for mscale in (yarn.mscale_all_dim, yarn.mscale))
+    return q_nope * m_nope**2, q_rope * m_rope**2
+
+
 class LatentCache:
     """What one layer remembers of the past: the normed latent and the rotated key, side by side.
 
@@ -177,6 +198,8 @@ class MultiHeadLatentAttention(nn.Module):
         if cache is not None:
             memory_BSL = cache.append(memory_BSL)
         q_nope, q_rope = self._queries(x_BTD)
+        if c.rope_scaling is not None:
+            q_nope, q_rope = sharpen(q_nope, q_rope, c.rope_scaling)
         w_uk_HPC, w_uv_HWC = self.kv_b_proj.weight.unflatten(0, (c.num_attention_heads, -1)).split(
             [c.qk_nope_head_dim, c.v_head_dim], dim=1
         )

@@ -96,7 +96,8 @@ class Transformer(nn.Module):
         if end > limit:
             raise ValueError(f"tokens must end by position max_position_embeddings = {limit}, got {end}.")
         positions = torch.arange(past, end, device=tokens_BT.device)
-        rotary = rotary_angles(positions, self.config.qk_rope_head_dim, self.config.rope_theta)
+        c = self.config
+        rotary = rotary_angles(positions, c.qk_rope_head_dim, c.rope_theta, c.rope_scaling)
         x_BTD, routings = self.embed_tokens(tokens_BT), []
         for layer, block in enumerate(self.layers):
             x_BTD, routing = block(x_BTD, rotary, cache[layer] if cache else None, absorbed)

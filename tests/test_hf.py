@@ -1,6 +1,8 @@
 """Folders in transformers' format, written and read: weights, configuration, tokenizer."""
 
+import dataclasses
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -8,10 +10,10 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, DeepseekV3Config
 
 from mini_moe import Transformer, config, data, hf, moe, run
-from mini_moe.config import deepseek_v3, tiny
+from mini_moe.config import Yarn, deepseek_v3, tiny
 from mini_moe.hf import config_from_hf, config_to_hf, load_pretrained, load_tokenizer, save_pretrained
 from mini_moe.train import TrainConfig
 
@@ -19,6 +21,13 @@ CONFIG = tiny().replace(
     vocab_size=300, hidden_size=32, num_hidden_layers=3, kv_lora_rank=16, q_lora_rank=24, initializer_range=0.2,
     n_routed_experts=8, n_group=2, topk_group=1, routed_scaling_factor=2.5, num_experts_per_tok=2,
 )  # fmt: skip
+
+
+STRETCHED = CONFIG.replace(
+    rope_theta=100.0, max_position_embeddings=48,
+    rope_scaling=Yarn(factor=4, original_max_position_embeddings=12, mscale=0.7, mscale_all_dim=1.3),
+)  # fmt: skip
+PUBLISHED = Path(__file__).parent / "oracles/deepseek_v3_config.json"  # from huggingface.co/deepseek-ai/DeepSeek-V3
 
 
 def model_of(shape: config.ModelConfig) -> Transformer:
@@ -94,6 +103,19 @@ def test_without_shared_experts_the_round_trip_is_bit_identical_too(tmp_path):
     assert_same_weights(model, load_pretrained(tmp_path / "theirs"))
 
 
+def test_a_stretched_context_survives_the_way_to_transformers_and_back(tmp_path):
+    """So do its logits, beyond the original length."""
+    model, tokens = model_of(STRETCHED), torch.randint(300, (2, 40))
+    save_pretrained(model, tmp_path / "ours")
+    oracle = AutoModelForCausalLM.from_pretrained(tmp_path / "ours")
+    assert (oracle(tokens).logits - model(tokens).logits).abs().max() < 1e-4
+    oracle.save_pretrained(tmp_path / "theirs")
+    again = load_pretrained(tmp_path / "theirs")
+    assert_same_weights(model, again)
+    save_pretrained(again, tmp_path / "again")
+    assert (tmp_path / "again/config.json").read_bytes() == (tmp_path / "ours/config.json").read_bytes()
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_narrow_weights_are_widened_to_float32_exactly(folder, tmp_path, dtype):
     oracle = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
@@ -106,8 +128,63 @@ def test_narrow_weights_are_widened_to_float32_exactly(folder, tmp_path, dtype):
         assert torch.equal(tensor, theirs[name if name == "lm_head.weight" else f"model.{name}"].float()), name
 
 
+# --- the published model
+
+
+def read_published(**changes) -> config.ModelConfig:
+    with pytest.warns(UserWarning, match="Not read yet"):
+        return config_from_hf(json.loads(PUBLISHED.read_text()) | changes)
+
+
+def test_the_published_file_is_the_preset_stretched():
+    assert read_published() == deepseek_v3().replace(
+        max_position_embeddings=163_840,
+        rope_scaling=Yarn(factor=40, original_max_position_embeddings=4096),
+        initializer_range=0.02,  # the preset has the one of the paper, by which the training began
+    )
+
+
 def test_the_published_configuration_survives_the_round_trip():
-    assert config_from_hf(config_to_hf(deepseek_v3())) == deepseek_v3()
+    for shape in (deepseek_v3(), read_published()):
+        assert config_from_hf(config_to_hf(shape)) == shape
+
+
+def test_transformers_reads_the_published_file_as_we_do():
+    def fields_of(shape: DeepseekV3Config) -> dict:
+        names = {field.name for field in dataclasses.fields(config.ModelConfig)} - {"rope_theta", "rope_scaling"}
+        return {name: getattr(shape, name) for name in names} | {**shape.rope_parameters, "type": "yarn"}
+
+    ours, theirs = DeepseekV3Config(**config_to_hf(read_published())), AutoConfig.from_pretrained(PUBLISHED)
+    assert fields_of(ours) == fields_of(theirs)
+
+
+def test_the_base_among_the_rope_parameters_counts_before_one_beside_them_as_in_transformers():
+    fields = config_to_hf(tiny()) | {"rope_theta": 5.0}
+    assert config_from_hf(fields).rope_theta == DeepseekV3Config(**fields).rope_parameters["rope_theta"] == 10_000
+
+
+@pytest.mark.parametrize("name", ["quantization_config", "num_nextn_predict_layers"])
+def test_what_the_published_file_has_and_nobody_reads_yet_is_told_by_name(name):
+    fields = json.loads(PUBLISHED.read_text())
+    with pytest.warns(UserWarning, match=re.escape(f"{name} = {fields[name]}")) as told:
+        config_from_hf(fields)
+    assert len(told) == 1
+    with pytest.warns(UserWarning) as told:
+        config_from_hf({key: value for key, value in fields.items() if key != name})
+    assert name not in str(told[0].message)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors.index.json", "model.safetensors"])
+def test_published_tensors_that_nobody_reads_yet_are_named_before_any_shard_is_read(folder, name):
+    names = ("model.layers.1.self_attn.o_proj.weight_scale_inv", "model.layers.3.eh_proj.weight")
+    if name == "model.safetensors":
+        change_weights(folder, lambda tensors: tensors.update({name: torch.zeros(1) for name in names}))
+    else:
+        (folder / "model.safetensors").unlink()
+        (folder / name).write_text(json.dumps({"weight_map": dict.fromkeys(names, "missing.safetensors")}))
+    told = rf"must hold no layers of multi-token prediction \({names[1]}\) or weights in 8 bits \({names[0]}\)"
+    with pytest.raises(ValueError, match=f"{told}: they are not read yet"):
+        load_pretrained(folder)
 
 
 # --- tokenizer
@@ -190,12 +267,28 @@ def test_wrong_tensors_are_named(folder):
         load_pretrained(folder)
 
 
+YARN = json.loads(PUBLISHED.read_text())["rope_scaling"]
+
+
 @pytest.mark.parametrize(
     "fields, told",
     [
         ({"model_type": "llama"}, "model_type must be 'deepseek_v3', got 'llama'"),
-        ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e4}}, "rope_type must be 'default'"),
-        ({"rope_scaling": {"type": "yarn", "factor": 40}}, "rope_type must be 'default'"),
+        (
+            {"rope_parameters": {"rope_type": "linear", "factor": 4}},
+            "rope_type must be 'default' or 'yarn', got 'linear'",
+        ),
+        ({"rope_scaling": {"type": "dynamic", "factor": 4}}, "rope_type must be 'default' or 'yarn', got 'dynamic'"),
+        ({"rope_scaling": "yarn"}, "rope_parameters must be an object, got 'yarn'"),
+        (
+            {"rope_scaling": {"type": "yarn", "factor": 40}},
+            "'yarn' must have the fields original_max_position_emb.*, mscale",
+        ),
+        ({"rope_scaling": YARN | {"factor": "40"}}, "factor must be of type float, got '40'"),
+        ({"rope_scaling": YARN | {"factor": 0.5}}, "factor must be a number of at least 1, got 0.5"),
+        ({"rope_scaling": YARN | {"mscale": 0}}, "mscale must be a positive number, got 0"),
+        ({"rope_scaling": YARN | {"attention_factor": 1.2}}, "'yarn' must come without attention_factor, got 1.2"),
+        ({"rope_scaling": YARN | {"truncate": False}}, "'yarn' must come without truncate, got False"),
         ({"scoring_func": "softmax"}, "scoring_func must be 'sigmoid', got 'softmax'"),
         ({"kv_lora_rank": ...}, "must have the fields kv_lora_rank"),
         ({"n_group": ...}, "must have the fields n_group"),

@@ -1,14 +1,25 @@
 """Latent attention against its definition written out by loops, in float64 and over random shapes."""
 
+import math
+
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from oracles.gradients import assert_same_with_gradients, random
 
-from mini_moe.config import tiny
+from mini_moe.config import Yarn, tiny
 from mini_moe.layers import rotary_angles
-from mini_moe.mla import LatentCache, MultiHeadLatentAttention, attend_absorbed, attend_naive, compress, expand
+from mini_moe.mla import (
+    LatentCache,
+    MultiHeadLatentAttention,
+    attend_absorbed,
+    attend_naive,
+    compress,
+    expand,
+    sharpen,
+)
 
 FEW = st.integers(1, 4)
 SEED = st.integers(0, 99)
@@ -96,12 +107,32 @@ def test_absorbed_equals_naive(case):
     assert_same_with_gradients(attend_absorbed(*case), attend_naive(*case), case)
 
 
+@given(attentions(), st.floats(1, 64), st.floats(0.1, 2), st.floats(0.1, 2))
+def test_sharpened_queries_score_as_a_larger_scale_and_longer_rotated_features(case, factor, mscale, mscale_all_dim):
+    """The published code multiplies the scale, and the rotated features of both query and key."""
+    q_nope, q_rope, memory, w_uk, w_uv = case
+    yarn = Yarn(factor=factor, original_max_position_embeddings=8, mscale=mscale, mscale_all_dim=mscale_all_dim)
+    m, m_all = 1 + 0.1 * mscale * math.log(factor), 1 + 0.1 * mscale_all_dim * math.log(factor)
+    (P, R), (T, S) = (q_nope.shape[-1], q_rope.shape[-1]), (q_nope.shape[-2], memory.shape[1])
+    longer = torch.tensor(P * [1.0] + R * [m / m_all], dtype=torch.float64)
+    keys, values = expand(memory, w_uk, w_uv)
+    q, scale = torch.cat((q_nope, q_rope), dim=-1), m_all**2 / (P + R) ** 0.5
+    seen = torch.ones(T, S, dtype=torch.bool).tril(S - T)
+    theirs = F.scaled_dot_product_attention(q * longer, keys * longer, values, attn_mask=seen, scale=scale)
+    ours = attend_absorbed(*sharpen(q_nope, q_rope, yarn), memory, w_uk, w_uv)
+    assert_same_with_gradients(ours, theirs, case)
+
+
+STRETCHED = Yarn(factor=4, original_max_position_embeddings=8, mscale=0.7, mscale_all_dim=1.3)
+
+
 @st.composite
 def layers(draw):
     """A layer of random widths, in float64, and its config."""
     config = tiny().replace(
         hidden_size=draw(FEW), num_attention_heads=draw(FEW), kv_lora_rank=draw(FEW), q_lora_rank=draw(st.none() | FEW),
         qk_nope_head_dim=2 * draw(FEW), qk_rope_head_dim=2 * draw(FEW), v_head_dim=draw(FEW),
+        rope_scaling=draw(st.none() | st.just(STRETCHED)),
     )  # fmt: skip
     layer = MultiHeadLatentAttention(config).double()
     for i, parameter in enumerate(layer.parameters()):
@@ -116,7 +147,7 @@ def test_a_cache_filled_piece_by_piece_equals_one_pass(case, B, pieces, seed):
     layer, config = case
     T = sum(length for length, _ in pieces)
     x = random(B, T, config.hidden_size, seed=seed)
-    cos, sin = rotary_angles(torch.arange(T), config.qk_rope_head_dim, config.rope_theta)
+    cos, sin = rotary_angles(torch.arange(T), config.qk_rope_head_dim, config.rope_theta, config.rope_scaling)
     cache, start, ours = LatentCache(config, B, T + seed % 2, dtype=torch.float64), 0, []
     for length, absorbed in pieces:
         new = slice(start, start + length)

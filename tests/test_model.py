@@ -5,7 +5,7 @@ import torch
 from oracles.deepseek_v3 import names, oracle_of
 
 from mini_moe import Transformer
-from mini_moe.config import deepseek_v3, small, tiny
+from mini_moe.config import Yarn, deepseek_v3, small, tiny
 from mini_moe.dispatch import grouped, loop
 from mini_moe.generate import generate, stream
 
@@ -22,6 +22,18 @@ CONFIGS = {
     "value width of its own": BASE.replace(v_head_dim=24),
     "as published, in small": BASE.replace(
         q_lora_rank=24, n_routed_experts=16, n_group=4, topk_group=2, num_experts_per_tok=4, routed_scaling_factor=2.5
+    ),
+    "stretched": BASE.replace(  # the tests below go beyond the original length; pairs are fast, between, and slow
+        rope_theta=100.0,
+        max_position_embeddings=12 * 40,
+        rope_scaling=Yarn(factor=40, original_max_position_embeddings=12),
+    ),
+    "stretched, with a scale for each kind of features": BASE.replace(
+        rope_theta=100.0,
+        max_position_embeddings=12 * 4,
+        rope_scaling=Yarn(
+            factor=4, original_max_position_embeddings=12, beta_fast=1.2, beta_slow=0.3, mscale=0.7, mscale_all_dim=1.3
+        ),
     ),
 }
 
@@ -75,6 +87,38 @@ def test_prefill_and_cached_decoding_equal_the_oracle(model, absorbed):
         theirs.append(output.logits)
     assert (torch.cat(ours, 1) - torch.cat(theirs, 1)).abs().max() < 1e-4
     assert (torch.cat(ours, 1) - model(tokens).logits).abs().max() < 1e-4
+
+
+LONG = BASE.replace(
+    num_hidden_layers=2,
+    max_position_embeddings=64 * 40,
+    rope_scaling=Yarn(factor=40, original_max_position_embeddings=64),
+)
+
+
+@torch.no_grad()
+def test_far_beyond_the_original_length_decoding_equals_the_oracle():
+    """From a cache at the last positions that there are, in both forms."""
+    torch.manual_seed(0)
+    model = Transformer(LONG)
+    oracle, tokens = oracle_of(model), torch.randint(64, (1, LONG.max_position_embeddings))
+    expected = oracle(tokens, logits_to_keep=8).logits
+    past, rest = tokens[:, :-8], tokens[:, -8:]
+    for absorbed in (False, True):
+        cache = model.new_cache(1, tokens.shape[1])
+        model(past, cache)
+        ours = torch.cat([model(token, cache, absorbed=absorbed).logits for token in rest.split(1, dim=1)], dim=1)
+        assert (ours - expected).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("name", [name for name in CONFIGS if name.startswith("stretched")])
+@torch.no_grad()
+def test_in_float64_a_stretched_model_equals_the_oracle_more_closely(name):
+    """As closely as the oracle's norms and angles let it, which are float32 always."""
+    torch.manual_seed(0)
+    model = Transformer(CONFIGS[name]).double()
+    oracle, tokens = oracle_of(model, _experts_implementation="eager").double(), random_tokens(model, 40)
+    assert (model(tokens).logits - oracle(tokens).logits).abs().max() < 1e-5
 
 
 @torch.no_grad()
