@@ -15,6 +15,7 @@ from mini_moe.course.checking.exercise import Wrong, argument_label
 from mini_moe.course.checking.guard import attempt
 from mini_moe.course.checking.observe import observe, same_outputs, unlike_gradients
 
+MAY_BE_CONSTANT = (None, "wrong shape", "gradient missing", "input not used")  # what else a constant looks like
 NOT_USED = "`{}` is not used: whatever it is, the result stays the same."
 
 
@@ -111,8 +112,10 @@ def general(wrong, reference, function, cases):
     def with_more(says, mistake):
         return Wrong(f"{wrong.message} {says}", got=wrong.got, expected=wrong.expected, mistake=mistake)
 
-    if same_for_all(function, reference, cases):
+    if wrong.mistake in MAY_BE_CONSTANT and same_for_all(function, reference, cases):
         return with_more("It is the same whatever is given: compute it from the arguments.", "the same for every input")
+    if wrong.mistake is not None:
+        return wrong
     if name := unused(function, reference, cases, label):
         return with_more(NOT_USED.format(name), "input not used")
     if part := idle_part(function, reference, cases, label):

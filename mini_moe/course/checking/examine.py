@@ -59,7 +59,7 @@ def _failing(exercise, function, cases, outcome, wrong):
     known = None
     if wrong.mistake != "takes too long":
         known = recognise(exercise, function, cases)
-        if known is None and wrong.mistake is None:
+        if known is None:
             wrong = general(wrong, exercise.reference, function, cases)
     got, expected = wrong.got, wrong.expected
     if got is None and expected is None and (known or wrong.mistake is None):
