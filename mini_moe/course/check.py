@@ -3,6 +3,7 @@
 import hashlib
 import os
 from dataclasses import dataclass, replace
+from textwrap import wrap
 
 import torch
 from IPython.display import display
@@ -18,6 +19,19 @@ from mini_moe.course.show import show, show_pair
 
 class ExerciseFailed(AssertionError):
     """An exercise did not pass while it was graded; the message is the card's text."""
+
+    def _render_traceback_(self):
+        """The lines that IPython shows: the card, not the way to it; short ones, for ``nbgrader validate`` cuts at 83."""
+        lines = []
+        for line in str(self).splitlines():
+            inner = " " * (len(line) - len(line.lstrip()) + 2)
+            lines += wrap(line, 80, subsequent_indent=inner, break_on_hyphens=False) or [""]
+        return lines
+
+
+def graded():
+    """Is this the exam? nbgrader says so whenever it validates or autogrades, other graders by ``MINI_MOE_GRADING=1``."""
+    return os.environ.get("MINI_MOE_GRADING") == "1" or "NBGRADER_EXECUTION" in os.environ
 
 
 @dataclass(frozen=True)
@@ -119,10 +133,10 @@ def check(function):
 
     Raises:
         ValueError: no exercise has the function's name.
-        ExerciseFailed: it did not pass, and ``MINI_MOE_GRADING=1`` says that this is the exam.
+        ExerciseFailed: it did not pass, and it is `graded`.
     """
     exercise = exercises.find(getattr(function, "__name__", repr(function)))
-    name, grading = exercise.name, os.environ.get("MINI_MOE_GRADING") == "1"
+    name, grading = exercise.name, graded()
     if function is exercise.reference:
         passed = False
         says = Says(f"This is the library's `{name}`, not yours.")
@@ -138,7 +152,8 @@ def check(function):
         outcome = examine(exercise, function)
         passed = outcome.status == "passed"
         if not passed:
-            footer = f'Stuck? `hint("{name}")` helps. Until then the lesson goes on with the library\'s `{name}`.'
+            until_then = "" if grading else f" Until then the lesson goes on with the library's `{name}`."
+            footer = f'Stuck? `hint("{name}")` helps.{until_then}'
         else:
             footer = f"The lesson goes on with your `{name}`." + ("" if grading or in_book() else _kept(function))
         card = card_of(outcome, footer)
