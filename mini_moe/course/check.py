@@ -21,7 +21,7 @@ class ExerciseFailed(AssertionError):
     """An exercise did not pass while it was graded; the message is the card's text."""
 
     def _render_traceback_(self):
-        """The lines that IPython shows: the card, not the way to it; short ones, for ``nbgrader validate`` cuts at 83."""
+        """The lines that IPython shows: the card, not the way to it; short, for ``nbgrader validate`` cuts at 83."""
         lines = []
         for line in str(self).splitlines():
             inner = " " * (len(line) - len(line.lstrip()) + 2)
@@ -30,7 +30,7 @@ class ExerciseFailed(AssertionError):
 
 
 def graded():
-    """Is this the exam? nbgrader says so whenever it validates or autogrades, other graders by ``MINI_MOE_GRADING=1``."""
+    """Is this the exam? nbgrader says so whenever it validates or autogrades; others by ``MINI_MOE_GRADING=1``."""
     return os.environ.get("MINI_MOE_GRADING") == "1" or "NBGRADER_EXECUTION" in os.environ
 
 
