@@ -20,6 +20,8 @@ ORDER = (
     "model", "generate", "cost", "corpus", "data",
     "tasks", "train", "hf", "checkpoint", "run", "grpo", "distill", "parallel", "course", "cli",
 )  # fmt: skip
+# And inside `course`, each room from those before it.
+ROOMS = ("occasion", "display", "checking", "exercises", "check", "publish", "experiments")
 MASTERS = sorted((ROOT / "solutions").glob("*.ipynb"))
 
 
@@ -54,6 +56,15 @@ def test_imports_point_one_way(path):
             assert inside or ORDER.index(target) < ORDER.index(place), f"{path.name} imports {name}"
         if place != "course":
             assert package not in ("IPython", "matplotlib", "transformers", "ipywidgets"), f"{path.name} imports {name}"
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "course").rglob("*.py")), ids=lambda path: path.stem)
+def test_the_rooms_of_the_course_stand_one_above_the_other(path):
+    place = path.relative_to(PACKAGE / "course").parts[0].removesuffix(".py")
+    for name in imports_of(path) if place != "__init__" else ():
+        if name.startswith("mini_moe.course."):
+            target = name.split(".")[2]
+            assert target == place or ROOMS.index(target) < ROOMS.index(place), f"{path.name} imports {name}"
 
 
 def lines_of_code(path: Path) -> int:
