@@ -156,21 +156,66 @@ def first_row_for_all(x, weight, shift=1.0):
 @pytest.mark.parametrize(
     ("mine", "mistake", "word"),
     [
-        (lambda x, weight, shift=1.0: x + shift, "input not used", "`weight` is not used"),
+        (lambda x, weight, shift=1.0: x + shift, "input not used", "`weight` has no effect"),
         (lambda x, weight, shift=1.0: x * torch.ones_like(weight) + shift, "input not used", "`weight`"),
-        (lambda x, weight, shift=1.0: x * weight + 1.0, "input not used", "`shift` is not used"),
+        (lambda x, weight, shift=1.0: x * weight + 1.0, "input not used", "`shift` has no effect"),
         (lambda x, weight, shift=1.0: x * weight.detach() + shift, "gradient missing", "`weight`"),
         (lambda x, weight, shift=1.0: torch.full((2, 2), 3.0), "input not used", "`x`"),
         (first_row_for_all, "part of an input not used", "Of `x` only index 0 of dimension 0"),
         (writes_into_a_view, "writes into a slice", "`a += shift`"),
         (remembers, "another result the second time", "from call to call"),
         (refuses_two_rows, "refuses a legal input", "`raise ValueError("),
+        (lambda x, weight, move=1.0: x * weight + move, "an argument renamed", "no argument `shift`"),
+        (lambda x, weight, shift=2.0: x * weight + shift, "another default", "must be 1.0; here its default is 2.0"),
+        (lambda x, weight, shift: x * weight + shift, "another default", "here its default is none"),
     ],
 )
 def test_a_diagnosis_tells_what_the_function_does_with_its_inputs(mine, mistake, word):
     verdict = examine(toy_like(scaled_and_shifted, torch.rand(2, 2), torch.rand(2, 2), 3.0), mine)
     assert verdict.mistake == mistake
     assert word in verdict.says
+
+
+def double(n: int) -> int:
+    return 2 * n
+
+
+@pytest.mark.parametrize("mine", (lambda n: 2.0 * n, lambda n: n / 0.5))
+def test_a_count_is_a_whole_number_where_the_statement_says_so(mine):
+    verdict = examine(toy_like(double, 3), mine)
+    assert verdict.mistake == "a float where a whole number belongs" and "6.0" in verdict.says
+
+
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+    height: int
+    width: int
+
+
+def empties_its_argument(sizes):
+    return vars(sizes).pop("height") * sizes.width
+
+
+def shortens_a_list(numbers):
+    return numbers.pop() + sum(numbers)
+
+
+@pytest.mark.parametrize(
+    ("reference", "given", "mine"),
+    [
+        (lambda sizes: sizes.height * sizes.width, Sizes(2, 3), empties_its_argument),
+        (lambda numbers: sum(numbers), [1, 2], shortens_a_list),
+    ],
+)
+def test_what_is_no_tensor_must_be_left_alone_too(reference, given, mine):
+    assert examine(toy_like(reference, given), mine).mistake == "changes its input"
+
+
+@pytest.mark.parametrize("divisor", (1, 3, 5))
+def test_a_field_of_an_argument_that_has_no_effect_is_told_but_one_that_is_divided_has_its_effect(divisor):
+    exercise = toy_like(lambda sizes: sizes.height * sizes.width, Sizes(6, 30))
+    assert "`sizes.height` has no effect" in examine(exercise, lambda sizes: sizes.width + 1).says
+    assert "no effect" not in examine(exercise, lambda sizes: sizes.width + sizes.height // divisor).says
 
 
 def test_the_result_of_the_example_written_down_is_told_as_such():

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 import torch
 
 from mini_moe.course.checking import portfolio
-from mini_moe.course.checking.diagnose import general, recognise, well_formed
+from mini_moe.course.checking.diagnose import general, recognise
 from mini_moe.course.checking.exercise import Exercise, argument_label
+from mini_moe.course.checking.form import well_formed
 from mini_moe.course.checking.guard import attempt, fault
 from mini_moe.course.checking.observe import observe, same_outputs
 from mini_moe.course.display.card import Blocks, Card, Claims, Footer, Says

@@ -159,6 +159,7 @@ def agrees_with(reference):
                 "it would train differently.",
                 got=_gradient(mine, path),
                 expected=_gradient(theirs, path),
+                mistake="wrong gradient",
             )
 
     return test
