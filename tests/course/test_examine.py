@@ -165,25 +165,14 @@ def first_row_for_all(x, weight, shift=1.0):
         (writes_into_a_view, "writes into a slice", "`a += shift`"),
         (remembers, "another result the second time", "from call to call"),
         (refuses_two_rows, "refuses a legal input", "`raise ValueError("),
-        (lambda x, weight, move=1.0: x * weight + move, "an argument renamed", "no argument `shift`"),
-        (lambda x, weight, shift=2.0: x * weight + shift, "another default", "must be 1.0; here its default is 2.0"),
-        (lambda x, weight, shift: x * weight + shift, "another default", "here its default is none"),
+        (lambda x, weight, shift=2.0: x * weight + shift, "another default", "must be 1.0; here the default is 2.0"),
+        (lambda x, weight, shift: x * weight + shift, "another default", "here there is no default"),
     ],
 )
 def test_a_diagnosis_tells_what_the_function_does_with_its_inputs(mine, mistake, word):
     verdict = examine(toy_like(scaled_and_shifted, torch.rand(2, 2), torch.rand(2, 2), 3.0), mine)
     assert verdict.mistake == mistake
     assert word in verdict.says
-
-
-def double(n: int) -> int:
-    return 2 * n
-
-
-@pytest.mark.parametrize("mine", (lambda n: 2.0 * n, lambda n: n / 0.5))
-def test_a_count_is_a_whole_number_where_the_statement_says_so(mine):
-    verdict = examine(toy_like(double, 3), mine)
-    assert verdict.mistake == "a float where a whole number belongs" and "6.0" in verdict.says
 
 
 @dataclasses.dataclass(frozen=True)
