@@ -1,8 +1,8 @@
 """The form of an answer: its arguments, the kind, shape and type of its results, and that inputs are left alone.
 
 What is found here has a stable name, on which tests and statistics may rely: "another default", "returns None",
-"wrong type", "wrong number of results", "wrong shape", "wrong dtype", "NaN or inf", "changes its input", "another result the second time", "input not used",
-"gradient missing".
+"wrong type", "wrong number of results", "wrong shape", "wrong dtype", "NaN or inf", "changes its input",
+"another result the second time", "input not used", "gradient missing".
 """
 
 import inspect
@@ -57,15 +57,17 @@ def well_formed(reference):
 def _compare_defaults(function, reference):
     """What may be left out must then be what the statement says, whatever the argument is called."""
     try:
-        given = list(inspect.signature(function).parameters.values())
+        given = inspect.signature(function).parameters
     except (TypeError, ValueError):  # a function of C has none to show
         return
-    for mine, theirs in zip(given, inspect.signature(reference).parameters.values(), strict=False):
-        if mine.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD):
-            return
-        if theirs.default is not Parameter.empty and mine.default != theirs.default:
+    if any(mine.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD) for mine in given.values()):
+        return
+    in_place = dict(zip(inspect.signature(reference).parameters, given.values(), strict=False))
+    for name, argument in inspect.signature(reference).parameters.items():
+        mine = given.get(name) or in_place.get(name)
+        if mine and argument.default is not Parameter.empty and mine.default != argument.default:
             now = "there is no default" if mine.default is Parameter.empty else f"the default is {mine.default!r}"
-            says = f"Where `{theirs.name}` is left out it must be {theirs.default!r}; here {now}."
+            says = f"Where `{name}` is left out it must be {argument.default!r}; here {now}."
             raise Wrong(says, mistake="another default")
 
 
