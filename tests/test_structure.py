@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "mini_moe"
 # Each file may import from the files before it. `course` and `cli` stand above the library.
 ORDER = (
-    "kernels", "files", "config", "fused", "layers", "mla", "dispatch", "moe", "fp8", "mtp", "model", "generate",
+    "kernels", "files", "progress", "config", "fused", "layers", "mla", "dispatch", "moe", "fp8", "mtp", "model", "generate",
     "cost", "corpus", "data",
     "tasks", "train", "hf", "checkpoint", "run", "grpo", "distill", "parallel", "course", "cli",
 )  # fmt: skip
