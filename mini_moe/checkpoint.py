@@ -68,6 +68,11 @@ def load_checkpoint(folder: Path, model: Transformer, optimizer: torch.optim.Opt
     return 0, []
 
 
+def last_step(folder: Path) -> int:
+    """The step of the newest checkpoint; 0 if there is none yet."""
+    return max((int(path.stem) for path in _checkpoints(folder)), default=0)
+
+
 def rewind_log(path: Path, step: int) -> None:
     """Drop the lines after ``step``, which the resumed run will write again."""
     kept = []

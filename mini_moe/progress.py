@@ -9,7 +9,7 @@ from tqdm.auto import tqdm
 
 @contextmanager
 def clock(description: str, shown: bool = True) -> Iterator[None]:
-    """Within, the time that has passed is shown, twice a second, as long as what runs there lets go of Python's lock."""
+    """Within, the time that has passed is shown, twice a second, if what runs there lets go of Python's lock."""
     ended = Event()
     with tqdm(desc=description, bar_format="{desc}: {elapsed}", disable=not shown) as bar:
 

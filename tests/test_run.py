@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mini_moe import Transformer, cli, config, data, dispatch, run
+from mini_moe import Transformer, cli, config, data, dispatch, run, trial
 from mini_moe.checkpoint import DamagedRun
 from mini_moe.cli import main
 from mini_moe.files import write_atomically
@@ -68,14 +68,14 @@ def slow_and_careful(monkeypatch):
 
 def stop_after(monkeypatch, step: int, how) -> None:
     """Let ``how`` happen when ``step`` has been logged."""
-    write = run._write
+    append = run.append_json
 
-    def write_then_stop(log, record):
-        write(log, record)
-        if record.step == step:
+    def append_then_stop(path, record):
+        append(path, record)
+        if record["step"] == step:
             how()
 
-    monkeypatch.setattr(run, "_write", write_then_stop)
+    monkeypatch.setattr(run, "append_json", append_then_stop)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -128,7 +128,7 @@ def test_a_run_takes_and_records_the_path_that_was_measured_fastest(tmp_path, co
         measured.append(arguments)
         return "loop"
 
-    monkeypatch.setattr(run, "fastest", fastest)
+    monkeypatch.setattr(trial, "fastest", fastest)
     run.start(tmp_path / "run", NANO, SETTINGS, corpus)
     assert json.loads((tmp_path / "run" / "run.json").read_text())["dispatch"] == "loop"
     assert measured == [(NANO, SETTINGS.batch_size * SETTINGS.context, name) for name in ("float32", "bfloat16")]
@@ -137,8 +137,8 @@ def test_a_run_takes_and_records_the_path_that_was_measured_fastest(tmp_path, co
 
 @pytest.mark.parametrize("faster", ["float32", "bfloat16"])
 def test_a_run_takes_the_path_of_its_own_precision(tmp_path, corpus, monkeypatch, counted_loop, faster):
-    monkeypatch.setattr(run, "fastest", lambda *arguments: "loop" if arguments[2] == faster else "sliced")
-    monkeypatch.setattr(run, "_seconds_of_a_step", lambda _, trial, __: float(trial.precision != faster))
+    monkeypatch.setattr(trial, "fastest", lambda *arguments: "loop" if arguments[2] == faster else "sliced")
+    monkeypatch.setattr(trial, "_seconds_of_a_step", lambda _, config, __: float(config.precision != faster))
     run.start(tmp_path / "run", NANO, SETTINGS, corpus)
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert (record["train"]["precision"], record["dispatch"]) == (faster, "loop")
@@ -181,7 +181,8 @@ def test_a_truncated_newest_checkpoint_is_passed_over(
     newest = max((folder / "checkpoints").iterdir())
     newest.write_bytes(newest.read_bytes()[:-100])
     report = run.resume(folder)
-    assert "00000007.safetensors is damaged; going on from step 6" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "00000007.safetensors is damaged and is passed over" in told and "Going on from step 6 of 12" in told
     assert report.step == 12
     assert losses_of(folder) == losses_of(uninterrupted)
     assert weights_of(folder) == weights_of(uninterrupted)
