@@ -38,8 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _complain(error: BaseException, what: str, status: int) -> int:
-    """On one line, with what ``run`` noted on it."""
-    print("mini-moe:", what, *getattr(error, "__notes__", ()), file=sys.stderr)
+    """On a line, and on the next what ``run`` noted on it."""
+    print("\n".join([f"mini-moe: {what}", *getattr(error, "__notes__", ())]), file=sys.stderr)
     return status
 
 

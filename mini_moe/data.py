@@ -132,8 +132,8 @@ def _to_tokens(tokenizer, files, bar) -> torch.Tensor:
 def _pieces(text: str) -> Iterator[tuple[bool, str]]:
     """A file in pieces, and which of them opens it.
 
-    The cut is behind a letter or digit that ends its run: there a word ends, so that the tokens are those of the
-    whole text. Only where a piece's length passes without such a place, as in a line of nothing but signs, is a word cut.
+    The cut is behind a letter or digit that ends its run: there a word ends, so the tokens are those of the whole text.
+    Only where a piece's length passes without such a place, as in a line of nothing but signs, is a word cut.
     """
     start = 0
     while start < len(text):

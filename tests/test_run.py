@@ -1,5 +1,7 @@
 """A run may be stopped at any moment, in any way, and ends as if nothing had happened."""
 
+import errno
+import itertools
 import json
 import os
 import signal
@@ -13,7 +15,7 @@ import torch
 from mini_moe import Transformer, cli, config, data, dispatch, run, trial
 from mini_moe.checkpoint import DamagedRun
 from mini_moe.cli import main
-from mini_moe.files import write_atomically
+from mini_moe.files import append_json, write_atomically
 from mini_moe.hf import load_pretrained
 from mini_moe.train import Diverged, TrainConfig, evaluate, make_optimizer, train
 
@@ -239,30 +241,114 @@ def test_kill_9_in_the_middle_of_writing_any_file_loses_nothing(tmp_path, corpus
     assert not list((folder / "checkpoints").glob(".*"))
 
 
-def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(
-    tmp_path, corpus, monkeypatch, slow_and_careful, capsys
-):
-    evil = run.make_optimizer
+@pytest.fixture
+def poisoned(monkeypatch):
+    """A weight becomes NaN after step 4."""
+    make_optimizer = run.make_optimizer
 
-    def poisoned(model, settings):
-        optimizer, step = evil(model, settings), 0
+    def poison(model, settings):
+        optimizer, step = make_optimizer(model, settings), 0
 
-        def poison(*_):
+        def after_step(*_):
             nonlocal step
             step += 1
             if step == 4:
                 model.lm_head.weight.data[0, 0] = float("nan")
 
-        optimizer.register_step_post_hook(poison)
+        optimizer.register_step_post_hook(after_step)
         return optimizer
 
-    monkeypatch.setattr(run, "make_optimizer", poisoned)
-    with pytest.raises(Diverged, match=r"lm_head\.weight is no longer finite after step 4"):
-        run.start(tmp_path / "nan", NANO, SETTINGS, corpus, precision="float32", dispatch="grouped")
-    monkeypatch.setattr(run, "make_optimizer", evil)
-    report = run.resume(tmp_path / "nan", learning_rate=1e-3)
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "make_optimizer", poison)
+        yield patch
+
+
+def notes_of(error) -> str:
+    return " ".join(error.value.__notes__)
+
+
+def test_a_loss_that_is_no_number_stops_and_tells_the_last_good_checkpoint(
+    tmp_path, corpus, poisoned, slow_and_careful, capsys
+):
+    folder = tmp_path / "nan"
+    with pytest.raises(Diverged, match=r"lm_head\.weight is no longer finite after step 4") as error:
+        run.start(folder, NANO, SETTINGS, corpus, precision="float32", dispatch="grouped")
+    assert notes_of(error) == (
+        f"The checkpoint of step 3 is kept; go on from there: mini-moe train --resume {folder} --learning-rate 0.005"
+    )
+    poisoned.undo()
+    report = run.resume(folder, learning_rate=0.005)
+    assert "Going on from step 3 of 12." in capsys.readouterr().err
     assert report.step == SETTINGS.steps
-    assert all(loss == loss for loss in losses_of(tmp_path / "nan"))
+    assert all(loss == loss for loss in losses_of(folder))
+
+
+def test_a_run_that_stops_before_its_first_checkpoint_says_that_none_is_kept(tmp_path, corpus, poisoned, capsys):
+    folder = tmp_path / "nan"
+    with pytest.raises(Diverged, match="The loss became nan at step 5") as error:
+        run.start(folder, NANO, SETTINGS, corpus, precision="float32", dispatch="grouped")
+    assert notes_of(error).startswith("No checkpoint was written yet; begin anew: mini-moe train --resume")
+    poisoned.undo()
+    run.resume(folder, learning_rate=0.005)
+    assert "No checkpoint was written yet: beginning anew with step 1." in capsys.readouterr().err
+    assert [json.loads(line)["step"] for line in (folder / "log.jsonl").read_text().splitlines()] == list(range(1, 13))
+
+
+@pytest.mark.parametrize(
+    ("moment", "file", "kept"),
+    [
+        (2, "log.jsonl", 0),
+        (3, "checkpoints/00000001.safetensors", 0),
+        (6, "checkpoints/00000004.safetensors", 3),
+        (15, "config.json", 12),
+        (16, "tokenizer.json", 12),
+        (18, "model.safetensors", 12),
+        (19, "result.json", 12),
+    ],
+)
+def test_a_full_disk_names_the_file_and_the_step_from_which_the_run_goes_on(
+    tmp_path, corpus, uninterrupted, monkeypatch, slow_and_careful, moment, file, kept
+):
+    """The disk is full when the nth file is written; when there is room again, the run ends as if nothing had been."""
+    folder = tmp_path / "full disk"
+    fsync, calls = os.fsync, itertools.count(1)
+
+    def full(descriptor):
+        if next(calls) == moment:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(descriptor)
+
+    data.load(corpus, NANO.vocab_size, progress=False)  # its files are not the run's
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left on device") as error:
+        patch.setattr(os, "fsync", full)
+        run.start(folder, NANO, SETTINGS, corpus, precision="float32", dispatch="grouped")
+    assert error.value.filename == str(folder / file) and str(folder / file) in str(error.value)
+    command = f"mini-moe train --resume '{folder}'"
+    if kept:
+        assert (
+            notes_of(error) == f"The checkpoint of step {kept} is kept; once there is room, go on from there: {command}"
+        )
+    else:
+        assert notes_of(error) == f"No checkpoint was written yet; once there is room, begin anew: {command}"
+    run.resume(folder)
+    assert losses_of(folder) == losses_of(uninterrupted)
+    assert weights_of(folder) == weights_of(uninterrupted)
+
+
+def test_a_disk_that_is_full_before_a_run_has_begun_leaves_a_folder_to_begin_in(tmp_path, corpus, monkeypatch):
+    folder = tmp_path / "run"
+    data.load(corpus, NANO.vocab_size, progress=False)
+    with monkeypatch.context() as patch, pytest.raises(OSError, match=r"run\.json"):
+        patch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left on device")))
+        run.start(folder, NANO, SETTINGS, corpus, precision="float32", dispatch="grouped")
+    report = run.start(folder, NANO, SETTINGS, corpus, precision="float32", dispatch="grouped")
+    assert report.step == SETTINGS.steps
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full, as Linux has it")
+def test_a_log_on_a_full_disk_is_named():
+    with pytest.raises(OSError, match=r"No space left on device: '/dev/full'"):
+        append_json(Path("/dev/full"), {"step": 1})
 
 
 def test_a_step_that_diverges_is_not_taken(corpus):
@@ -295,46 +381,6 @@ def test_bits_per_byte_of_a_model_that_knows_nothing(corpus):
     tokens = len(dataset.heldout) - 1
     expected = tokens * torch.tensor(NANO.vocab_size).log2().item() / dataset.heldout_bytes
     assert evaluate(model, dataset, SETTINGS, progress=False) == pytest.approx(expected, rel=1e-3)
-
-
-def test_the_command_trains_for_seconds_writes_and_resumes_further(tmp_path, corpus, monkeypatch, capsys):
-    monkeypatch.setitem(cli.PRESETS, "tiny", lambda: NANO)
-    out = str(tmp_path / "run")
-    assert main(["train", "--seconds", "2", "--data", corpus, "--out", out]) == 0
-    told = capsys.readouterr().out
-    assert "bits per byte" in told and "xz -9" in told and "def " in told
-    steps = json.loads((tmp_path / "run" / "run.json").read_text())["train"]["steps"]
-    assert len(losses_of(tmp_path / "run")) == steps
-    assert main(["train", "--resume", out, "--steps", str(steps + 2)]) == 0
-    assert len(losses_of(tmp_path / "run")) == steps + 2
-    assert main(["generate", "--from", out, "--prompt", "class ", "--tokens", "20"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] != ""
-    one, two = (run_text(capsys, out) for _ in range(2))
-    assert one == two
-
-
-def run_text(capsys, out):
-    main(["generate", "--from", out, "--tokens", "30", "--seed", "5"])
-    return capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (["train", "--resume", "nowhere"], "no run.json"),
-        (["train", "--steps", "0", "--out", "x"], "steps must be at least 1"),
-        (["train", "--seconds", "-1", "--out", "x"], "seconds must be above 0"),
-        (["train", "--learning-rate", "nan", "--out", "x"], "learning_rate must be a positive number"),
-        (["train", "--data", "no/such/path", "--out", "x"], "no/such/path"),
-        (["generate", "--from", "nowhere"], "config.json"),
-        (["train", "--resume", "x", "--seconds", "3"], "--seconds must not be given"),
-    ],
-)
-def test_what_the_caller_did_wrong_is_one_line(arguments, says, capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert main(arguments) == 2
-    error = capsys.readouterr().err.strip().splitlines()[-1]
-    assert error.startswith("mini-moe: ") and says in error
 
 
 def test_a_folder_with_a_run_is_not_overwritten(uninterrupted, corpus):
