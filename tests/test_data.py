@@ -1,6 +1,5 @@
 """Claims about mini_moe.data, each held against something that does not come from it."""
 
-import itertools
 import os
 import random
 import re
@@ -279,19 +278,33 @@ def test_twelve_million_signs_in_a_line_are_tokens_in_the_end(tokenizer):
     assert len(tokenizer.pre_tokenizer.pre_tokenize_str(text)) == 12_000_000 // 128
 
 
-@settings(deadline=None, max_examples=300)
-@given(text=st.text() | st.text(alphabet="ab_.(0 \t\r\n", min_size=20, max_size=300), length=st.integers(1, 20))
-def test_in_pieces_a_text_has_the_same_tokens(tokenizer, text, length):
-    """Where each piece can end behind a word; where not, at least the same text."""
+WORD, BETWEEN = ["ab", "7", "été", "大", "x1"], [" ", "\n    ", "){\n\n", "._", " (", "\t\t \r\n", "://", "  "]
+
+
+def in_pieces(text, length):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(data, "PIECE", length)
         pieces = list(data._pieces(text))
-    assert "".join(piece for _, piece in pieces) == text
     assert [opens for opens, _ in pieces] == [True] * bool(text) + [False] * (len(pieces) - 1)
-    ends = itertools.accumulate(len(piece) for _, piece in pieces[:-1])
-    if all(text[end - 1].isalnum() and not (text[end].isalnum() or text[end] == "_") for end in ends):
-        ids = [i for _, piece in pieces for i in tokenizer.encode(piece).ids]
-        assert ids == tokenizer.encode(text).ids
+    return [piece for _, piece in pieces]
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    words=st.lists(st.tuples(st.sampled_from(WORD), st.sampled_from(BETWEEN)), min_size=1), length=st.integers(12, 40)
+)
+def test_in_pieces_a_text_has_the_same_tokens(tokenizer, words, length):
+    """A word ends in every dozen characters here."""
+    text = "".join(word + between for word, between in words)
+    pieces = in_pieces(text, length)
+    assert max(map(len, pieces)) <= 2 * length
+    ids = [i for piece in pieces for i in tokenizer.encode(piece).ids]
+    assert ids == tokenizer.encode(text).ids
+
+
+@given(text=st.text(), length=st.integers(1, 9))
+def test_pieces_are_the_whole_text_whatever_it_is(text, length):
+    assert "".join(in_pieces(text, length)) == text
 
 
 def test_no_text_can_forge_the_start_of_a_file(tokenizer):
