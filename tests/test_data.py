@@ -278,7 +278,8 @@ def test_twelve_million_signs_in_a_line_are_tokens_in_the_end(tokenizer):
     assert len(tokenizer.pre_tokenizer.pre_tokenize_str(text)) == 12_000_000 // 128
 
 
-WORD, BETWEEN = ["ab", "7", "été", "大", "x1"], [" ", "\n    ", "){\n\n", "._", " (", "\t\t \r\n", "://", "  "]
+WORD = ["return", "value", "7", "naïve", "été", "大", "x1"]
+BETWEEN = [" ", ":\n        ", "){\n\n", "._", " (", "\t\t \r\n", "://", "  "]
 
 
 def in_pieces(text, length):
@@ -291,10 +292,10 @@ def in_pieces(text, length):
 
 @settings(deadline=None, max_examples=300)
 @given(
-    words=st.lists(st.tuples(st.sampled_from(WORD), st.sampled_from(BETWEEN)), min_size=1), length=st.integers(12, 40)
+    words=st.lists(st.tuples(st.sampled_from(WORD), st.sampled_from(BETWEEN)), min_size=15), length=st.integers(15, 40)
 )
 def test_in_pieces_a_text_has_the_same_tokens(tokenizer, words, length):
-    """A word ends in every dozen characters here."""
+    """A word ends in every fifteen characters here."""
     text = "".join(word + between for word, between in words)
     pieces = in_pieces(text, length)
     assert max(map(len, pieces)) <= 2 * length
