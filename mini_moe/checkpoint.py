@@ -1,5 +1,6 @@
 """A run's folder: what is kept, so that a run can be stopped at any moment and lose nothing but seconds.
 
+    .lock                          the number of the process that trains here, which holds a lock on it (``lock.py``)
     run.json                       configuration, text, versions, machine, command
     log.jsonl                      a line for each step
     checkpoints/00000120.safetensors    weights, routing biases and the optimizer's memory after step 120; the last two

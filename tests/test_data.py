@@ -292,10 +292,10 @@ def in_pieces(text, length):
 
 @settings(deadline=None, max_examples=300)
 @given(
-    words=st.lists(st.tuples(st.sampled_from(WORD), st.sampled_from(BETWEEN)), min_size=15), length=st.integers(15, 40)
+    words=st.lists(st.tuples(st.sampled_from(WORD), st.sampled_from(BETWEEN)), min_size=15), length=st.integers(20, 40)
 )
 def test_in_pieces_a_text_has_the_same_tokens(tokenizer, words, length):
-    """A word ends in every fifteen characters here."""
+    """A word ends in every twenty characters here."""
     text = "".join(word + between for word, between in words)
     pieces = in_pieces(text, length)
     assert max(map(len, pieces)) <= 2 * length
