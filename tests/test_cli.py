@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from test_run import NANO, corpus, losses_of  # noqa: F401  (corpus is a fixture)
+from test_run import NANO, losses_of
 
 from mini_moe import Transformer, cli, data
 from mini_moe.cli import main
@@ -26,7 +26,7 @@ def model(shared_home, tmp_path_factory):
     return str(folder)
 
 
-def test_the_command_trains_for_seconds_writes_and_resumes_further(tmp_path, corpus, monkeypatch, capsys):  # noqa: F811
+def test_the_command_trains_for_seconds_writes_and_resumes_further(tmp_path, corpus, monkeypatch, capsys):
     monkeypatch.setitem(cli.PRESETS, "tiny", lambda: NANO)
     out = str(tmp_path / "run")
     assert main(["train", "--seconds", "2", "--data", corpus, "--out", out]) == 0

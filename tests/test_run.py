@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mini_moe import Transformer, cli, config, data, dispatch, run, trial
+from mini_moe import Transformer, cli, config, data, run
 from mini_moe.checkpoint import DamagedRun
 from mini_moe.cli import main
 from mini_moe.files import append_json, write_atomically
@@ -23,16 +23,6 @@ NANO = config.tiny().replace(
     vocab_size=300, hidden_size=32, num_hidden_layers=2, kv_lora_rank=16, intermediate_size=48, moe_intermediate_size=16
 )
 SETTINGS = TrainConfig(steps=12, batch_size=4, context=32, warmup_steps=2)
-
-
-@pytest.fixture
-def corpus(tmp_path) -> str:
-    """Some 60 kB of this project's own sources, in a few files."""
-    folder = tmp_path / "corpus"
-    folder.mkdir()
-    for path in sorted(Path(run.__file__).parent.glob("*.py")):
-        (folder / path.name).write_bytes(path.read_bytes())
-    return str(folder)
 
 
 def losses_of(folder: Path) -> list[float]:
@@ -94,70 +84,6 @@ def test_ctrl_c_saves_and_resuming_ends_bit_for_bit(tmp_path, corpus, monkeypatc
     assert main(["train", "--resume", str(stopped)]) == 0
     assert losses_of(stopped) == losses_of(whole)
     assert weights_of(stopped) == weights_of(whole)
-
-
-def never(*_):
-    raise AssertionError("This path of the expert product was not asked for.")
-
-
-@pytest.fixture
-def counted_loop(monkeypatch) -> list[int]:
-    """Grows with each call of ``loop``; the other paths must not be called."""
-    calls, loop = [], run.PATHS["loop"]
-    for name in run.PATHS:
-        monkeypatch.setitem(run.PATHS, name, never)
-    monkeypatch.setitem(run.PATHS, "loop", lambda *arguments: calls.append(len(calls)) or loop(*arguments))
-    return calls
-
-
-def test_a_run_keeps_the_path_of_the_expert_product_it_was_given(tmp_path, corpus, monkeypatch, counted_loop):
-    monkeypatch.setitem(cli.PRESETS, "tiny", lambda: NANO)
-    out, layers = str(tmp_path / "run"), NANO.num_hidden_layers - NANO.first_k_dense_replace
-    arguments = ["train", "--steps", "5", "--data", corpus, "--precision", "float32", "--dispatch", "loop"]
-    with monkeypatch.context() as patch:
-        stop_after(patch, 3, lambda: signal.raise_signal(signal.SIGINT))
-        assert main([*arguments, "--out", out]) == 130
-    assert len(counted_loop) == 3 * layers
-    monkeypatch.setattr(run, "evaluate", lambda *_: 2.0)  # it would call the path, too
-    assert main(["train", "--resume", out]) == 0
-    assert len(counted_loop) == 5 * layers
-
-
-def test_a_run_takes_and_records_the_path_that_was_measured_fastest(tmp_path, corpus, monkeypatch, counted_loop):
-    measured = []
-
-    def fastest(*arguments):
-        measured.append(arguments)
-        return "loop"
-
-    monkeypatch.setattr(trial, "fastest", fastest)
-    run.start(tmp_path / "run", NANO, SETTINGS, corpus)
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["dispatch"] == "loop"
-    assert measured == [(NANO, SETTINGS.batch_size * SETTINGS.context, name) for name in ("float32", "bfloat16")]
-    assert len(counted_loop) >= SETTINGS.steps
-
-
-@pytest.mark.parametrize("faster", ["float32", "bfloat16"])
-def test_a_run_takes_the_path_of_its_own_precision(tmp_path, corpus, monkeypatch, counted_loop, faster):
-    monkeypatch.setattr(trial, "fastest", lambda *arguments: "loop" if arguments[2] == faster else "sliced")
-    monkeypatch.setattr(trial, "_seconds_of_a_step", lambda _, config, __: float(config.precision != faster))
-    run.start(tmp_path / "run", NANO, SETTINGS, corpus)
-    record = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert (record["train"]["precision"], record["dispatch"]) == (faster, "loop")
-    assert counted_loop
-
-
-@pytest.mark.parametrize("least", dispatch.PATHS)
-def test_the_fastest_path_is_that_of_the_least_time(least, monkeypatch):
-    asked = set()
-
-    def seconds(path, *sizes):
-        asked.add(sizes)
-        return 0.5 if path is dispatch.PATHS[least] else 2.0
-
-    monkeypatch.setattr(dispatch, "seconds", seconds)
-    assert dispatch.fastest(NANO, 64, "bfloat16") == least
-    assert asked == {(NANO, 64, "bfloat16")}
 
 
 def test_an_unknown_path_of_the_expert_product_is_told_which_there_are(tmp_path, corpus):
