@@ -1,8 +1,11 @@
 """The mistakes that any exercise can meet, found without being declared, and how a declared one is recognised.
 
 The built-in ones have stable names, which tests and statistics may rely on: those of `guard` and of `form`, and
-"part of an input not used", "the same for every input".
+"another default", "part of an input not used", "the same for every input".
 """
+
+import inspect
+from inspect import Parameter
 
 from mini_moe.course.checking.effect import NOT_USED, idle_part, same_for_all, unused
 from mini_moe.course.checking.exercise import Wrong, argument_label
@@ -18,23 +21,38 @@ def general(wrong, reference, function, cases):
     Its message keeps the lead: an input that is not used need not be all that is wrong.
     """
 
-    def label(path):
-        return argument_label(reference, path)
-
     def with_more(says, mistake):
         return Wrong(f"{wrong.message} {says}", got=wrong.got, expected=wrong.expected, mistake=mistake)
 
     if wrong.mistake in MAY_BE_CONSTANT and same_for_all(function, reference, cases):
         return with_more("It is the same whatever is given: compute it from the arguments.", "the same for every input")
+    if wrong.mistake in (None, "raises TypeError") and (says := _another_default(function, reference)):
+        return with_more(says, "another default")
     if wrong.mistake is not None:
         return wrong
-    if name := unused(function, reference, cases, label):
-        return with_more(NOT_USED.format(name), "input not used")
-    if part := idle_part(function, reference, cases, label):
-        name, dim, active = part
-        only = f"Of `{name}` only index {', '.join(map(str, active))} of dimension {dim} has an effect on the result."
-        return with_more(only, "part of an input not used")
+    if paths := unused(function, reference, cases):
+        return with_more(NOT_USED.format(argument_label(reference, paths[0])), "input not used")
+    if part := idle_part(function, reference, cases):
+        path, dim, active = part
+        only = f"index {', '.join(map(str, active))} of dimension {dim}"
+        says = f"Of `{argument_label(reference, path)}` only {only} has an effect on the result."
+        return with_more(says, "part of an input not used")
     return wrong
+
+
+def _another_default(function, reference):
+    """A sentence on the first argument whose default is not the statement's, or None."""
+    try:
+        given = inspect.signature(function).parameters
+    except (TypeError, ValueError):  # a function of C has none to show
+        return None
+    in_place = dict(zip(inspect.signature(reference).parameters, given.values(), strict=False))
+    for name, argument in inspect.signature(reference).parameters.items():
+        mine = given.get(name) or in_place.get(name)
+        if mine and argument.default is not Parameter.empty and mine.default != argument.default:
+            now = "there is no default" if mine.default is Parameter.empty else f"the default is {mine.default!r}"
+            return f"Where `{name}` is left out it must be {argument.default!r}; here {now}."
+    return None
 
 
 def recognise(exercise, function, cases):

@@ -42,7 +42,9 @@ def seed_of(function):
 def examine(exercise, function):
     """The `Outcome` on a function: its form first, then every property in order, on cases drawn for its source."""
     cases = list(exercise.cases(torch.Generator().manual_seed(seed_of(function))))
-    tests = [(None, well_formed(exercise.reference))] + [(p.claim, p.test) for p in exercise.properties]
+    tests = [(None, well_formed(exercise.reference, exercise.constants))] + [
+        (p.claim, p.test) for p in exercise.properties
+    ]
     held = ()
     for claim, test in tests:
         for case in cases:

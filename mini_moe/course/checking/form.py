@@ -1,12 +1,10 @@
-"""The form of an answer: its arguments, the kind, shape and type of its results, and that inputs are left alone.
+"""The form of an answer: the kind, shape and type of its results, its gradients, and that inputs are left alone.
 
-What is found here has a stable name, on which tests and statistics may rely: "another default", "returns None",
-"wrong type", "wrong number of results", "wrong shape", "wrong dtype", "NaN or inf", "changes its input",
+What is found here has a stable name, on which tests and statistics may rely: "returns None", "wrong type",
+"wrong number of results", "wrong shape", "wrong dtype", "NaN or inf", "changes its input",
 "another result the second time", "input not used", "gradient missing".
 """
 
-import inspect
-from inspect import Parameter
 from numbers import Number
 
 from torch import Tensor
@@ -16,14 +14,18 @@ from mini_moe.course.checking.exercise import Wrong, argument_label
 from mini_moe.course.checking.observe import observe, same_outputs
 
 
-def well_formed(reference):
-    """A property's test: the results have the form of the reference's, and the inputs are left alone."""
+def well_formed(reference, constants=()):
+    """A property's test: the results have the form of the reference's, and the inputs are left alone.
+
+    Args:
+        constants: names of inputs that nothing is learned through: no gradient need reach them.
+    """
 
     def test(function, *case):
-        _compare_defaults(function, reference)
         mine, theirs = observe(function, case), observe(reference, case)
         _compare_forms(mine.outputs, theirs.outputs)
-        for path in mine.changed:
+        again = observe(function, case, gradients=False)
+        for path in mine.changed + again.changed:
             if path not in theirs.changed:
                 name = argument_label(reference, path)
                 raise Wrong(
@@ -31,19 +33,18 @@ def well_formed(reference):
                     "operation without the underscore.",
                     mistake="changes its input",
                 )
-        again = observe(function, case)
         if not same_outputs(mine, again):
             raise Wrong(
-                "Called again with the same input, it gives another result: it keeps something from call to call, in a "
-                "global, or in a default value that it writes to.",
+                "Called again with the same input, it gives another result: it draws random numbers, or keeps "
+                "something from call to call, in a global or in a default value that it writes to.",
                 got=again.outputs,
                 expected=mine.outputs,
                 mistake="another result the second time",
             )
         for path, gradient in theirs.gradients.items():
-            if mine.gradients[path] is None and gradient is not None and gradient.any():
-                name = argument_label(reference, path)
-                if unused(function, reference, [case], lambda path: argument_label(reference, path)) == name:
+            name = argument_label(reference, path)
+            if name not in constants and mine.gradients[path] is None and gradient is not None and gradient.any():
+                if path in unused(function, reference, [case]):
                     raise Wrong(NOT_USED.format(name), mistake="input not used")
                 raise Wrong(
                     f"No gradient reaches `{name}`: a `.detach()`, `.item()`, `.data`, `no_grad` or a new tensor cuts "
@@ -52,23 +53,6 @@ def well_formed(reference):
                 )
 
     return test
-
-
-def _compare_defaults(function, reference):
-    """What may be left out must then be what the statement says, whatever the argument is called."""
-    try:
-        given = inspect.signature(function).parameters
-    except (TypeError, ValueError):  # a function of C has none to show
-        return
-    if any(mine.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD) for mine in given.values()):
-        return
-    in_place = dict(zip(inspect.signature(reference).parameters, given.values(), strict=False))
-    for name, argument in inspect.signature(reference).parameters.items():
-        mine = given.get(name) or in_place.get(name)
-        if mine and argument.default is not Parameter.empty and mine.default != argument.default:
-            now = "there is no default" if mine.default is Parameter.empty else f"the default is {mine.default!r}"
-            says = f"Where `{name}` is left out it must be {argument.default!r}; here {now}."
-            raise Wrong(says, mistake="another default")
 
 
 def _compare_forms(got, expected, where="It returns"):

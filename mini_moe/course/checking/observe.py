@@ -71,8 +71,10 @@ def doubled(case):
     return case
 
 
-def observe(function, case):
+def observe(function, case, *, gradients=True):
     """Call ``function`` on copies of the tuple ``case``; whatever it raises goes on to the caller.
+
+    Without ``gradients`` none are recorded, as in a forward pass that only measures, and random numbers are others.
 
     >>> observe(lambda x: 2 * x, (torch.ones(2),)).outputs.tolist()
     [2.0, 2.0]
@@ -81,19 +83,20 @@ def observe(function, case):
 
     def give(tensor):
         tensor = tensor.detach().clone()
-        if tensor.dtype not in DIFFERENTIABLE:
+        if not gradients or tensor.dtype not in DIFFERENTIABLE:
             return tensor
         leaves.append(tensor.requires_grad_())
         return tensor.clone()  # no longer a leaf: autograd forbids to write to a leaf, and writing is to be seen
 
     given = copied(case, give)
-    with torch.enable_grad(), torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(0)
+    with torch.set_grad_enabled(gradients), torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0 if gradients else 1)
         outputs = function(*given)
-    paths = [path for path, leaf in flatten(case) if isinstance(leaf, Tensor) and leaf.dtype in DIFFERENTIABLE]
-    gradients = dict(zip(paths, _gradients(outputs, leaves), strict=True))
     changed = _changed(given, case)
-    return Observation(outputs, gradients, changed)
+    if not gradients:
+        return Observation(outputs, {}, changed)
+    paths = [path for path, leaf in flatten(case) if isinstance(leaf, Tensor) and leaf.dtype in DIFFERENTIABLE]
+    return Observation(outputs, dict(zip(paths, _gradients(outputs, leaves), strict=True)), changed)
 
 
 def _gradients(outputs, leaves):
