@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 
 from mini_moe.course.checking.exercise import Mistake
-from mini_moe.course.exercises.balance.expert_load import chosen
+from mini_moe.course.exercises.balance.shared import chosen
 
 
 def _mask(scores, experts):
