@@ -129,6 +129,11 @@ def _(experts, n_experts):
     return F.one_hot(experts, n_experts).sum(-1).float()
 
 
+@wrong("loads sorted", "the busiest first")
+def _(experts, n_experts):
+    return F.one_hot(experts, n_experts).sum(-2).float().sort(descending=True)[0]
+
+
 @wrong("nothing counted")
 def _(experts, n_experts):
     load = torch.zeros(*experts.shape[:-1], n_experts)

@@ -83,6 +83,25 @@ def _(scores_BTE, experts_BTK, alpha):
     return alpha * (f * shares(scores_BTE).mean(1)).sum(-1).mean()
 
 
+@wrong("busy experts not pushed down", "the median of the tokens")
+def _(scores_BTE, experts_BTK, alpha):
+    p = shares(scores_BTE).median(1).values
+    return alpha * (fair(scores_BTE, experts_BTK) * p).sum(-1).mean()
+
+
+@wrong("f squared")
+def _(scores_BTE, experts_BTK, alpha):
+    f = fair(scores_BTE, experts_BTK)
+    return alpha * (f * f * shares(scores_BTE).mean(1)).sum(-1).mean()
+
+
+@wrong("softmax of the counts")
+def _(scores_BTE, experts_BTK, alpha):
+    E = scores_BTE.shape[-1]
+    f = E * torch.softmax(counted(experts_BTK, E), -1)
+    return alpha * (f * shares(scores_BTE).mean(1)).sum(-1).mean()
+
+
 @wrong("only one token in P")
 def _(scores_BTE, experts_BTK, alpha):
     return alpha * (fair(scores_BTE, experts_BTK) * shares(scores_BTE[:, -1])).sum(-1).mean()
@@ -101,7 +120,7 @@ def _(scores_BTE, experts_BTK, alpha):
     return loss
 
 
-@wrong("part of an input not used", "the batch's counts in the place of the first sequence's")
+@wrong("busy experts not pushed down", "the batch's counts in the place of the first sequence's")
 def _(scores_BTE, experts_BTK, alpha):
     (B, T, E), K = scores_BTE.shape, experts_BTK.shape[-1]
     count = torch.bincount(experts_BTK.flatten(), minlength=B * E).view(B, E)
@@ -179,7 +198,7 @@ def _(scores_BTE, experts_BTK, alpha):
     return alpha * (f * shares(scores_BTE.detach()).mean(1)).sum(-1).mean()
 
 
-@wrong("gradient turned round")
+@wrong("busy experts pushed up")
 def _(scores_BTE, experts_BTK, alpha):
     p = shares(scores_BTE).mean(1)
     return alpha * (fair(scores_BTE, experts_BTK) * (2 * p.detach() - p)).sum(-1).mean()
@@ -190,7 +209,7 @@ def _(scores_BTE, experts_BTK, alpha):
     return torch.tensor(1.8 * alpha)
 
 
-@wrong("input not used", "counts alone, the scores tied to nothing")
+@wrong("busy experts not pushed down", "counts alone, the scores tied to nothing")
 def _(scores_BTE, experts_BTK, alpha):
     return alpha * fair(scores_BTE, experts_BTK).square().mean() + (scores_BTE - scores_BTE.detach()).sum() * 0
 

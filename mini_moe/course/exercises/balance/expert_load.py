@@ -86,8 +86,8 @@ EXERCISE = Exercise(
         Property("twice the tokens make twice the load", _twice_as_many),
         Property("each row is counted by itself", _rows_counted_apart),
         Property("without choices all loads are 0", _no_choices),
-        Property("counts and expert numbers may be large", _large_numbers),
         Property("agrees with the library", agrees_with(expert_load)),
+        Property("counts and expert numbers may be large", _large_numbers),
     ),
     mistakes=MISTAKES,
     hints=(

@@ -118,6 +118,16 @@ MISTAKES = (
         for dim in (0, 1, -1)
         for dtype in (torch.float32, torch.int64)
     ),
+    *(
+        Mistake(
+            "loads sorted",
+            "The loads are sorted by size, so nobody can tell whose they are: the load of expert e stands at place e.",
+            lambda experts, n_experts, falling=falling: (
+                _counts(experts, n_experts).sort(dim=-1, descending=falling).values
+            ),
+        )
+        for falling in (True, False)
+    ),
     Mistake(
         "nothing counted",
         "All loads are 0. Without an underscore at its end, an operation such as `scatter_add` leaves its tensor "

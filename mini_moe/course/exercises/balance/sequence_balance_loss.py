@@ -59,7 +59,7 @@ def _busy_pushed_down(function, scores, experts, alpha):
             f"If all tokens went to {'expert 0' if K == 1 else f'experts 0 to {K - 1}'}, the gradient to these scores "
             f"would have to be positive, so that a step lowers them, and to all others negative. To the scores of a "
             f"token it is ({numbers}).",
-            mistake="gradient turned round" if turned.all() else None,
+            mistake="busy experts pushed up" if turned.all() else "busy experts not pushed down",
         )
 
 
@@ -99,8 +99,8 @@ EXERCISE = Exercise(
         Property("its gradient lowers the scores of busy experts", _busy_pushed_down),
         Property("each sequence is judged by itself", _sequences_apart),
         Property("it grows in proportion to alpha", _in_proportion_to_alpha),
-        Property("a sequence may be long", _long_sequence),
         Property("agrees with the library, gradients too", agrees_with(sequence_balance_loss)),
+        Property("a sequence may be long", _long_sequence),
     ),
     mistakes=MISTAKES,
     hints=(

@@ -145,6 +145,19 @@ MISTAKES = (
         )
         for at in (0, -1)
     ),
+    Mistake(
+        "f squared",
+        "f comes in twice: the loss is the sum of f times P, each of them once.",
+        balance(f=lambda scores, experts: f_of(scores, experts).square()),
+    ),
+    *(
+        Mistake(
+            "softmax of the counts",
+            "The counts go through a softmax, which makes most of the busiest: f = E / (K T) * count.",
+            balance(f=lambda scores, experts, what=what: scores.shape[-1] * what(scores, experts).softmax(dim=-1)),
+        )
+        for what in (f_of, lambda scores, experts: mask(scores, experts).sum(dim=1))
+    ),
     *(
         Mistake(
             "only busy experts charged",
