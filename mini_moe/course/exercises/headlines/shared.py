@@ -1,14 +1,19 @@
-"""Lesson 00: the configurations that its exercises count."""
+"""Lesson 00: the configurations that its exercises count, and what must hold of every count."""
 
 import functools
+import inspect
+from numbers import Integral
 
 import torch
 
-from mini_moe.config import ModelConfig, deepseek_v3, tiny
+from mini_moe.config import ModelConfig, Yarn, deepseek_v3, tiny
+from mini_moe.course.checking.exercise import Wrong
+from mini_moe.course.checking.observe import flatten
+from mini_moe.model import Transformer
 
 
 def configs(generator):
-    """Configurations small enough to count by hand, then odd ones, then the published one."""
+    """Configurations small enough to count by hand, then odd ones, the published one, and one beyond 32 bits."""
 
     def draw(low, high):
         return torch.randint(low, high + 1, (1,), generator=generator).item()
@@ -20,8 +25,19 @@ def configs(generator):
     )  # fmt: skip
     yield smallest
     yield smallest.replace(q_lora_rank=draw(2, 9), n_shared_experts=2, num_hidden_layers=5, first_k_dense_replace=2)
-    yield tiny().replace(n_shared_experts=0, v_head_dim=draw(33, 60), num_experts_per_tok=draw(1, 4))
+    yield ModelConfig(
+        vocab_size=1, hidden_size=1, num_hidden_layers=1, intermediate_size=1, num_attention_heads=1, kv_lora_rank=1,
+        q_lora_rank=1, qk_nope_head_dim=1, qk_rope_head_dim=2, v_head_dim=1, n_routed_experts=1, num_experts_per_tok=1,
+        n_shared_experts=0, moe_intermediate_size=1, first_k_dense_replace=0, max_position_embeddings=1,
+    )  # fmt: skip
+    yield smallest.replace(num_hidden_layers=3, first_k_dense_replace=3, hidden_size=draw(7, 9))  # all dense
+    yield smallest.replace(n_routed_experts=12, n_group=4, topk_group=2, num_experts_per_tok=draw(3, 5))
+    stretched = Yarn(factor=4, original_max_position_embeddings=64)
+    yield tiny().replace(
+        n_shared_experts=0, v_head_dim=draw(33, 60), num_experts_per_tok=draw(3, 4), rope_scaling=stretched
+    )
     yield deepseek_v3()
+    yield deepseek_v3().replace(q_lora_rank=None, hidden_size=40_009, num_attention_heads=301, v_head_dim=201)
 
 
 def each(generator):
@@ -29,8 +45,134 @@ def each(generator):
         yield (config,)
 
 
+def table(config):
+    """Parameters of the embedding; as many as the head's."""
+    return config.vocab_size * config.hidden_size
+
+
+def parameters(module):
+    """Parameters of a module; nothing is allocated for one that is built on the meta device."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
 @functools.cache
-def parameters(module, config):
-    """Parameters of a module that takes no memory; kept, for the largest has thousands of modules to build."""
+def model_parameters(config):
+    """Parameters of the model itself, of which one layer of each kind is built: all of a kind are alike."""
     with torch.device("meta"):
-        return sum(parameter.numel() for parameter in module(config).parameters())
+        model = Transformer(config.replace(num_hidden_layers=2, first_k_dense_replace=1))
+    dense, sparse = map(parameters, model.layers)
+    layers, first = config.num_hidden_layers, config.first_k_dense_replace
+    return parameters(model) + (first - 1) * dense + (layers - first - 1) * sparse
+
+
+def uses(reference, sizes):
+    """A property's test: each of the ``sizes``, fields of the configuration or arguments, changes what it should."""
+
+    def test(function, *case):
+        unused = []
+        for size in sizes:
+            more = [larger for by in (1, 2, 100) if (larger := _larger(reference, case, size, by))]
+            matters = any(_reacts(reference, case, larger) for larger in more)
+            if matters and not any(_reacts(function, case, larger) for larger in more):
+                unused.append(size)
+        if unused:
+            names = " and ".join(f"`{size}`" for size in unused[:3])
+            raise Wrong(
+                f"Not used: {names}. Even a hundred more leave the result as it is. {sizes[unused[0]]}",
+                mistake="input not used",
+            )
+
+    return test
+
+
+def grows(reference, sizes, results=("the result",)):
+    """A property's test: one more of each of the ``sizes`` adds as much as it should, which ``sizes`` explains."""
+
+    def test(function, *case):
+        for size in sizes:
+            larger = _larger(reference, case, size)
+            if larger is None:
+                continue
+            expected = _numbers(reference(*case)), _numbers(reference(*larger))
+            got = _numbers(function(*case)), _numbers(function(*larger))
+            for result, was, is_now, before, after in zip(results, *expected, *got, strict=True):
+                # Who rounds the results of a large model, rounds away what a small size adds.
+                if abs((after - before) - (is_now - was)) > 1e-6 * abs(is_now):
+                    raise Wrong(
+                        f"With `{size}` one step larger, {result} must grow by {is_now - was:,.10g}, and yours grows "
+                        f"by {after - before:,.10g}. {sizes[size]}",
+                        mistake=f"{size} miscounted",
+                    )
+
+    return test
+
+
+def equals(truth, what):
+    """A property's test, for what passed `grows`: the result is what ``truth`` gives."""
+
+    def test(function, *case):
+        for got, expected in zip(_numbers(function(*case)), _numbers(truth(*case)), strict=True):
+            if abs(got - expected) > 1e-6 * abs(expected):
+                raise Wrong(
+                    f"{what} {expected:,.12g}. Whichever size grows, yours adds the right number, and yet it is "
+                    f"{got - expected:+,.10g} off: is something counted that has no size?",
+                    got=got,
+                    expected=expected,
+                    mistake="off by a constant",
+                )
+
+    return test
+
+
+def whole(function, *case):
+    """A property's test: the results are whole numbers."""
+    for got in _numbers(function(*case)):
+        if not isinstance(got, Integral):
+            raise Wrong(
+                f"The number is right, but of type `{type(got).__name__}`: a count is a whole number, an `int`. `/` "
+                "makes floats, `//` does not.",
+                got=got,
+                expected=int(got),
+                mistake="a float where a whole number belongs",
+            )
+
+
+def digits(reference):
+    """A property's test: no result is rounded to what a number of 32 bits holds."""
+
+    def test(function, *case):
+        for got, expected in zip(_numbers(function(*case)), _numbers(reference(*case)), strict=True):
+            if abs(float(got) - float(expected)) > 1e-12 * abs(expected):
+                raise Wrong(
+                    "It is near, but only some seven digits are right, as in floats of 32 bits: use Python's own "
+                    "numbers.",
+                    got=got,
+                    expected=expected,
+                    mistake="too few digits",
+                )
+
+    return test
+
+
+def _reacts(function, case, larger):
+    return _numbers(function(*larger)) != _numbers(function(*case))
+
+
+def _larger(reference, case, size, by=1):
+    """The case, completed by defaults, with ``by`` steps more of a size, or None where there is no such case."""
+    given = inspect.signature(reference).bind(*case)
+    given.apply_defaults()
+    if size in given.arguments:
+        given.arguments[size] += by
+        return given.args
+    config = given.arguments["config"]
+    step = {"qk_rope_head_dim": 2, "n_routed_experts": config.n_group}.get(size, 1)
+    try:
+        given.arguments["config"] = config.replace(**{size: getattr(config, size) + by * step})
+    except (TypeError, ValueError):  # it is None, or the others do not allow more of it
+        return None
+    return given.args
+
+
+def _numbers(results):
+    return [number for _, number in flatten(results)]
