@@ -11,12 +11,12 @@ from mini_moe.course.exercises.headlines.shared import digits, each, equals, gro
 from mini_moe.mla import MultiHeadLatentAttention
 
 SIZES = {
-    "num_attention_heads": "Every head has the same matrices; what all heads share is counted once.",
     "q_lora_rank": "It is a column and a row of the two matrices for the queries, and a place in their norm.",
     "kv_lora_rank": "It is a column and a row of the two matrices around the latent, and a place in its norm.",
     "qk_nope_head_dim": "For each head it is a column for the queries and one in the expansion.",
     "qk_rope_head_dim": "For each head it is a column for the queries, and one for the key that all heads share.",
     "v_head_dim": "For each head it is a column in the expansion and a row in the output.",
+    "num_attention_heads": "Every head has the same matrices; what all heads share is counted once.",
     "hidden_size": "It is a row of each matrix that starts from D, and a column of the output.",
 }
 

@@ -33,7 +33,7 @@ def _all_chosen(function, config):
     if active != total:
         raise Wrong(
             f"With every expert chosen (K = E) nothing rests, so active must be total: it is {active:,} of {total:,}.",
-            mistake="some rest though all are chosen",
+            mistake="active unlike total where all are chosen",
         )
 
 
@@ -48,7 +48,7 @@ EXERCISE = Exercise(
         Property("uses every size", uses(count_parameters, SIZES)),
         Property("with all experts chosen, active equals total", _all_chosen),
         Property(
-            "each size adds what it should: an expert that rests, only its row in the router",
+            "each size adds what it should",
             grows(count_parameters, SIZES, ("the total", "the active count")),
         ),
         Property("the total equals the parameters of the real model", equals(_model, "The model's own count is")),

@@ -64,6 +64,16 @@ MISTAKES = (
         for share in (_scaled_along, lambda config, total, active: int(_scaled_along(config, total, active)))
     ),
     Mistake(
+        "the resting part",
+        "The second number is what rests, total less active: give what works.",
+        _active(lambda config, total, active: total - active),
+    ),
+    Mistake(
+        "the share at work",
+        "The second number is a share, active by total: give the count.",
+        _active(lambda config, total, active: active / total),
+    ),
+    Mistake(
         "only K experts active",
         "Only the chosen experts are active here: attention, embedding, norms, routers, dense layers and shared "
         "experts work on every token, too.",
@@ -123,6 +133,18 @@ MISTAKES = (
         "routers not in the active count",
         "The routers are left out of the active count: each scores all E experts for every token.",
         _active(lambda config, total, active: active - sparse(config) * config.n_routed_experts * config.hidden_size),
+    ),
+    *(
+        Mistake(
+            "norms not in the active count",
+            "The norms are left out of the active count: they work on every token.",
+            _active(
+                lambda config, total, active, last=last: (
+                    active - (2 * config.num_hidden_layers + last) * config.hidden_size
+                )
+            ),
+        )
+        for last in (1, 0)
     ),
     Mistake(
         "embedding not in the active count",

@@ -198,6 +198,19 @@ LAYERS = (
             sparse=lambda config: config.num_hidden_layers - (config.first_k_dense_replace or 1),
         ),
     ),
+    *(
+        Mistake(
+            "one dense layer more or fewer",
+            "The number of dense layers is off by one: counted from 0, they are those with `layer < first_k_dense_replace`.",
+            lambda config, dense=dense: count(
+                config, dense=dense(config), sparse=config.num_hidden_layers - dense(config)
+            ),
+        )
+        for dense in (
+            lambda config: min(config.first_k_dense_replace + 1, config.num_hidden_layers),
+            lambda config: max(config.first_k_dense_replace - 1, 0),
+        )
+    ),
     Mistake(
         "always a layer of experts",
         "Where all layers are dense, one with experts is counted all the same: `first_k_dense_replace` may be as large "

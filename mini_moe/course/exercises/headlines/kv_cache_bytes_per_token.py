@@ -9,12 +9,12 @@ NOT_KEPT = "It is not kept: the cache holds the latent and the rotated key alone
 SIZES = {
     "kv_lora_rank": "It is a number more in the latent of each layer.",
     "qk_rope_head_dim": "It is a number more in the rotated key of each layer.",
-    "num_hidden_layers": "Each layer keeps a latent and a rotated key of its own.",
-    "bytes_per_element": "Every number that is kept takes a byte more.",
     "qk_nope_head_dim": NOT_KEPT,
     "v_head_dim": NOT_KEPT,
     "q_lora_rank": NOT_KEPT,
     "hidden_size": NOT_KEPT,
+    "num_hidden_layers": "Each layer keeps a latent and a rotated key of its own.",
+    "bytes_per_element": "Every number that is kept takes a byte more.",
     "first_k_dense_replace": "Dense layers keep as much as layers of experts.",
     "max_position_embeddings": "It is the longest context: the question is what one token keeps.",
 }

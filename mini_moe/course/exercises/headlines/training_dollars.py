@@ -48,6 +48,17 @@ def _one_hour(function, *_):
         raise Wrong(f"One hour at one dollar must cost one dollar: it costs {got:,.8g}.", mistake="another unit")
 
 
+def _each_part(function, gpu_hours, dollars_per_hour):
+    got, expected = function(gpu_hours, dollars_per_hour), gpu_hours * dollars_per_hour
+    if abs(got - expected) > 1e-6 * abs(expected):
+        raise Wrong(
+            "An hour at a dollar is right, but parts of hours and dollars are not: is something rounded, or cut off?",
+            got=got,
+            expected=expected,
+            mistake="parts lost",
+        )
+
+
 EXERCISE = Exercise(
     reference=training_dollars,
     cases=_cases_of_dollars,
@@ -56,6 +67,7 @@ EXERCISE = Exercise(
         Property("nothing costs nothing", _nothing_for_nothing),
         Property("twice as much costs twice as much", _twice),
         Property("an hour at a dollar costs a dollar", _one_hour),
+        Property("parts of hours and dollars count", _each_part),
         Property("agrees with the library", agrees_with(training_dollars)),
         Property("is exact", digits(training_dollars)),
     ),
@@ -103,27 +115,32 @@ EXERCISE = Exercise(
                 lambda hours, rate: round(hours * rate),
                 lambda hours, rate: math.ceil(hours * rate),
                 lambda hours, rate: round(hours * rate, 2),
+                lambda hours, rate: round(hours * rate, -3),
             )
         ),
         *(
-            Mistake("hours rounded", "The hours are made whole: a part of an hour costs its part.", rounded)
+            Mistake("hours rounded", "The hours are rounded: a part of an hour costs its part.", rounded)
             for rounded in (
                 lambda hours, rate: int(hours) * rate,
                 lambda hours, rate: round(hours) * rate,
                 lambda hours, rate: math.ceil(hours) * rate,
+                lambda hours, rate: round(hours, 1) * rate,
+                lambda hours, rate: round(hours, 2) * rate,
             )
         ),
         *(
-            Mistake("rent rounded", "The rent is made whole: its cents are paid, too.", rounded)
+            Mistake("rent rounded", "The rent is rounded: use it as it is.", rounded)
             for rounded in (
                 lambda hours, rate: hours * int(rate),
                 lambda hours, rate: hours * round(rate),
                 lambda hours, rate: hours * math.ceil(rate),
+                lambda hours, rate: hours * round(rate, 1),
+                lambda hours, rate: hours * round(rate, 2),
             )
         ),
         Mistake(
             "hours and rent rounded",
-            "Hours and rent are both made whole: parts of an hour and cents are paid, too.",
+            "Hours and rent are both rounded: parts of an hour and cents are paid, too.",
             lambda hours, rate: int(hours) * int(rate),
         ),
         Mistake(
