@@ -201,7 +201,7 @@ LAYERS = (
     *(
         Mistake(
             "one dense layer more or fewer",
-            "The number of dense layers is off by one: counted from 0, they are those with `layer < first_k_dense_replace`.",
+            "The number of dense layers is off by one: counted from 0, they have `layer < first_k_dense_replace`.",
             lambda config, dense=dense: count(
                 config, dense=dense(config), sparse=config.num_hidden_layers - dense(config)
             ),

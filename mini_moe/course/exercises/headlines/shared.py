@@ -58,7 +58,7 @@ def parameters(module):
 
 
 class _Unfilled(TorchFunctionMode):
-    """Leaves out ``normal_``: on the meta device it fills nothing, but loads PyTorch's compiler, which takes seconds."""
+    """Leaves out ``normal_``: on the meta device it fills nothing, but loads PyTorch's compiler, for seconds."""
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         return args[0] if func is torch.Tensor.normal_ else func(*args, **(kwargs or {}))

@@ -55,7 +55,7 @@ def _each_part(function, gpu_hours, dollars_per_hour):
             "An hour at a dollar is right, but parts of hours and dollars are not: is something rounded, or cut off?",
             got=got,
             expected=expected,
-            mistake="parts lost",
+            mistake="not in proportion",
         )
 
 
