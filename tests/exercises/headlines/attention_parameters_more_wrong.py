@@ -188,11 +188,6 @@ def _(config):
     return int(torch.stack(sizes).sum())
 
 
-@wrong("a float where a whole number belongs")
-def _(config):
-    return float(numbers(weights(config)))
-
-
 @wrong("another unit", "millions")
 def _(config):
     return numbers(weights(config)) / 1e6
@@ -245,7 +240,7 @@ def _(config):
     return numbers(weights(config.replace(q_lora_rank=None)))
 
 
-@wrong("raises KeyError", "the configuration written to")
+@wrong("changes its input", "a field taken out of the configuration")
 def _(config):
     fields = vars(config)
     rank = fields.pop("q_lora_rank")

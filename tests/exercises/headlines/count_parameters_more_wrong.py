@@ -226,11 +226,6 @@ def _(config):
     return tuple(int(torch.tensor(n, dtype=torch.float64).float()) for n in both(config))
 
 
-@wrong("a float where a whole number belongs")
-def _(config):
-    return tuple(n / 1 for n in both(config))
-
-
 @wrong("another unit", "billions")
 def _(config):
     return tuple(n / 1e9 for n in both(config))
@@ -268,6 +263,6 @@ def _(config):
     return both(config.replace(q_lora_rank=None))
 
 
-@wrong("input not used", "the example by heart")
+@wrong("the same for every input", "the example by heart")
 def _(config):
     return 671_026_404_352, 37_552_282_624

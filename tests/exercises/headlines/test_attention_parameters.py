@@ -39,7 +39,7 @@ def _(config):
     return total + (D + 1) * C + D * R
 
 
-@right("from a table of matrices")
+@right("as a float, from a table of matrices")
 def _(config):
     D, H, C = config.hidden_size, config.num_attention_heads, config.kv_lora_rank
     shapes = {
@@ -55,7 +55,7 @@ def _(config):
         shapes["q_up"] = (config.q_lora_rank, H * config.qk_head_dim)
     else:
         shapes["q"] = (D, H * config.qk_head_dim)
-    return sum(rows * columns for rows, columns in shapes.values())
+    return float(sum(rows * columns for rows, columns in shapes.values()))
 
 
 @right("in numpy's whole numbers")

@@ -32,15 +32,15 @@ def _(config):
     return total, sum(pieces(few).values()) + moe_layers * missing_rows * config.hidden_size
 
 
-@right("as a list")
+@right("as a list of floats")
 def _(config):
     D, E, K, S = config.hidden_size, config.n_routed_experts, config.num_experts_per_tok, config.n_shared_experts
     L, F = config.num_hidden_layers, config.first_k_dense_replace
     counts = []
     for experts in (E, K):
         of_a_layer = cost.attention_parameters(config) + D + D
-        moe = E * D + (experts + S) * D * 3 * config.moe_intermediate_size
-        dense = 3 * config.intermediate_size * D
+        moe = E * D + (experts + S) * D * 3.0 * config.moe_intermediate_size
+        dense = 3.0 * config.intermediate_size * D
         counts.append(D * (config.vocab_size + config.vocab_size + 1) + L * of_a_layer + F * dense + (L - F) * moe)
     return counts
 

@@ -30,7 +30,11 @@ def _(config, bytes_per_element=2):
 
 
 @right("through bits, in numpy's whole numbers")
-def _(cfg, n=None):
-    bits = 16 if n is None else 8 * n
-    widths = np.full(cfg.num_hidden_layers, cfg.kv_lora_rank + cfg.qk_rope_head_dim, dtype=np.int64)
-    return widths.sum() * bits // 8
+def _(config, bytes_per_element=2):
+    widths = np.full(config.num_hidden_layers, config.kv_lora_rank + config.qk_rope_head_dim, dtype=np.int64)
+    return widths.sum() * 8 * bytes_per_element // 8
+
+
+@right("as a float, by other names")
+def _(cfg, n=2):
+    return float(n * cfg.num_hidden_layers) * (cfg.qk_rope_head_dim + cfg.kv_lora_rank)

@@ -185,7 +185,7 @@ def _(gpu_hours, dollars_per_hour):
     return gpu_hours * dollars_per_hour
 
 
-@wrong("input not used", "the example by heart")
+@wrong("the same for every input", "the example by heart")
 def _(gpu_hours, dollars_per_hour):
     return 5_576_000.0
 

@@ -7,7 +7,7 @@ import torch
 from mini_moe.cost import attention_parameters
 from mini_moe.course.checking.exercise import Exercise, Property, agrees_with
 from mini_moe.course.exercises.headlines.attention_parameters_mistakes import MISTAKES
-from mini_moe.course.exercises.headlines.shared import digits, each, equals, grows, parameters, uses, whole
+from mini_moe.course.exercises.headlines.shared import digits, each, equals, grows, parameters, uses
 from mini_moe.mla import MultiHeadLatentAttention
 
 SIZES = {
@@ -36,7 +36,6 @@ EXERCISE = Exercise(
         Property("equals the parameters of the real layer", equals(_layer, "The layer itself holds")),
         Property("agrees with the library", agrees_with(attention_parameters)),
         Property("is exact", digits(attention_parameters)),
-        Property("is a whole number", whole),
     ),
     mistakes=MISTAKES,
     hints=(

@@ -3,7 +3,7 @@
 from mini_moe.cost import count_parameters
 from mini_moe.course.checking.exercise import Exercise, Property, Wrong, agrees_with
 from mini_moe.course.exercises.headlines import count_parameters_active_mistakes, count_parameters_mistakes
-from mini_moe.course.exercises.headlines.shared import digits, each, equals, grows, model_parameters, uses, whole
+from mini_moe.course.exercises.headlines.shared import digits, each, equals, grows, model_parameters, uses
 
 ATTENTION = "`attention_parameters(config)` stands in every layer."
 SIZES = {
@@ -54,7 +54,6 @@ EXERCISE = Exercise(
         Property("the total equals the parameters of the real model", equals(_model, "The model's own count is")),
         Property("agrees with the library", agrees_with(count_parameters)),
         Property("is exact", digits(count_parameters)),
-        Property("gives whole numbers", whole),
     ),
     mistakes=count_parameters_active_mistakes.MISTAKES + count_parameters_mistakes.MISTAKES,
     hints=(

@@ -2,7 +2,7 @@
 
 from mini_moe.cost import kv_cache_bytes_per_token
 from mini_moe.course.checking.exercise import Exercise, Mistake, Property, Wrong, agrees_with
-from mini_moe.course.exercises.headlines.shared import configs, digits, equals, grows, uses, whole
+from mini_moe.course.exercises.headlines.shared import configs, digits, equals, grows, uses
 from mini_moe.mla import LatentCache
 
 NOT_KEPT = "It is not kept: the cache holds the latent and the rotated key alone."
@@ -74,9 +74,8 @@ EXERCISE = Exercise(
         Property("twice the bytes a number take twice the memory", _in_proportion),
         Property("each size adds what is kept of it", grows(kv_cache_bytes_per_token, SIZES)),
         Property("equals the real cache of one token", equals(_real_cache, "The model's own cache takes")),
-        Property("agrees with the library, whose default is 2 bytes", agrees_with(kv_cache_bytes_per_token)),
+        Property("agrees with the library", agrees_with(kv_cache_bytes_per_token)),
         Property("is exact", digits(kv_cache_bytes_per_token)),
-        Property("is a whole number", whole),
     ),
     mistakes=(
         *(
@@ -154,14 +153,6 @@ EXERCISE = Exercise(
             "the whole context",
             "This is the cache of the longest context: give that of one token.",
             _cache(lambda config: config.max_position_embeddings * _kept(config)),
-        ),
-        *(
-            Mistake(
-                "another default",
-                "Right where the bytes are given; where they are not, a number takes 2 bytes: `bytes_per_element=2`.",
-                lambda config, n=n: kv_cache_bytes_per_token(config, n),
-            )
-            for n in (1, 4, 8)
         ),
         Mistake(
             "the part without position kept",

@@ -3,12 +3,12 @@
 import functools
 import inspect
 import math
-from numbers import Integral
 
 import torch
 from torch.overrides import TorchFunctionMode
 
 from mini_moe.config import ModelConfig, Yarn, deepseek_v3, tiny
+from mini_moe.course.checking.effect import NOT_USED
 from mini_moe.course.checking.exercise import Wrong
 from mini_moe.course.checking.observe import flatten
 from mini_moe.model import Transformer
@@ -78,19 +78,12 @@ def uses(reference, sizes):
     """A property's test: each of the ``sizes``, fields of the configuration or arguments, changes what it should."""
 
     def test(function, *case):
-        unused = []
         for size in sizes:
             more = [larger for by in (1, 2, 100) if (larger := _larger(reference, case, size, by))]
             matters = any(_reacts(reference, case, larger) for larger in more)
-            # One step alone may change nothing by coincidence.
+            # One larger size alone may change nothing by coincidence.
             if len(more) > 1 and matters and not any(_reacts(function, case, larger) for larger in more):
-                unused.append(size)
-        if unused:
-            names = " and ".join(f"`{size}`" for size in unused[:3])
-            raise Wrong(
-                f"Not used here: {names}. With more the result stays as it is. {sizes[unused[0]]}",
-                mistake="input not used",
-            )
+                raise Wrong(f"{NOT_USED.format(size)} {sizes[size]}", mistake="input not used")
 
     return test
 
@@ -144,19 +137,6 @@ def equals(truth, what):
                 )
 
     return test
-
-
-def whole(function, *case):
-    """A property's test: the results are whole numbers."""
-    for got in _numbers(function(*case)):
-        if not isinstance(got, Integral):
-            raise Wrong(
-                f"The number is right, but of type `{type(got).__name__}`: a count is a whole number, an `int`. `/` "
-                "makes floats, `//` does not.",
-                got=got,
-                expected=int(got),
-                mistake="a float where a whole number belongs",
-            )
 
 
 def digits(reference):
