@@ -231,6 +231,13 @@ def _(config):
     return tuple(n / 1e9 for n in both(config))
 
 
+@wrong("wrong for large models", "64 experts stored at most")
+def _(config):
+    total, active = both(config)
+    left_out = max(0, config.n_routed_experts - 64) * moe_layers(config) * expert(config)
+    return total - left_out, active - left_out
+
+
 @wrong("off by a constant", "in both")
 def _(config):
     return both(config, pieces(config) | {"temperature": 1})

@@ -5,6 +5,7 @@ import inspect
 import math
 
 import torch
+from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from mini_moe.config import ModelConfig, Yarn, deepseek_v3, tiny
@@ -61,7 +62,7 @@ class _Unfilled(TorchFunctionMode):
     """Leaves out ``normal_``: on the meta device it fills nothing, but loads PyTorch's compiler, for seconds."""
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
-        return args[0] if func is torch.Tensor.normal_ else func(*args, **(kwargs or {}))
+        return None if func is nn.init.normal_ else func(*args, **(kwargs or {}))
 
 
 @functools.cache
@@ -78,11 +79,14 @@ def uses(reference, sizes):
     """A property's test: each of the ``sizes``, fields of the configuration or arguments, changes what it should."""
 
     def test(function, *case):
+        if _large(case):
+            return
+        right, mine = _numbers(reference(*case)), _numbers(function(*case))
         for size in sizes:
             more = [larger for by in (1, 2, 100) if (larger := _larger(reference, case, size, by))]
-            matters = any(_reacts(reference, case, larger) for larger in more)
+            matters = any(_numbers(reference(*larger)) != right for larger in more)
             # One larger size alone may change nothing by coincidence.
-            if len(more) > 1 and matters and not any(_reacts(function, case, larger) for larger in more):
+            if len(more) > 1 and matters and not any(_numbers(function(*larger)) != mine for larger in more):
                 raise Wrong(f"{NOT_USED.format(size)} {sizes[size]}", mistake="input not used")
 
     return test
@@ -92,8 +96,10 @@ def grows(reference, sizes, results=("the result",)):
     """A property's test: one more of each of the ``sizes`` adds as much as it should, which ``sizes`` explains."""
 
     def test(function, *case):
+        if _large(case):
+            return
         right, mine = _numbers(reference(*case)), _numbers(function(*case))
-        wrong, ratios = [], {got / expected for got, expected in zip(mine, right, strict=True)}
+        wrong, ratios = [], {got / expected for got, expected in zip(mine, right, strict=True) if expected}
         for size in sizes:
             larger = _larger(reference, case, size)
             if larger is None:
@@ -101,8 +107,7 @@ def grows(reference, sizes, results=("the result",)):
             ends = _numbers(reference(*larger)), _numbers(function(*larger))
             for result, start, own_start, end, own_end in zip(results, right, mine, *ends, strict=True):
                 expected, got = end - start, own_end - own_start
-                # Who rounds the results of a large model, rounds away what a small size adds.
-                if abs(got - expected) > 1e-6 * abs(end):
+                if abs(got - expected) > 1e-6 * abs(end):  # `digits` tells who rounds
                     wrong.append((size, result, expected, got))
                 if expected or got:
                     ratios.add(got / expected if expected else math.inf)
@@ -127,14 +132,16 @@ def equals(truth, what):
 
     def test(function, *case):
         for got, expected in zip(_numbers(function(*case)), _numbers(truth(*case)), strict=True):
-            if abs(got - expected) > 1e-6 * abs(expected):
-                raise Wrong(
-                    f"{what} {expected:,.12g}. Whichever size grows, yours adds the right number, and yet it is "
-                    f"{got - expected:+,.10g} off: is something counted that has no size?",
-                    got=got,
-                    expected=expected,
-                    mistake="off by a constant",
-                )
+            if abs(got - expected) <= 1e-6 * abs(expected):
+                continue
+            if _large(case):
+                says = f"Small models are counted right, but here {expected:,.12g} is expected: is a size cut off, or "
+                says, mistake = says + "written in?", "wrong for large models"
+            else:
+                says = f"{what} {expected:,.12g}. Whichever size grows, yours adds the right number, and yet it is "
+                says += f"{got - expected:+,.10g} off: is something counted that has no size?"
+                mistake = "off by a constant"
+            raise Wrong(says, got=got, expected=expected, mistake=mistake)
 
     return test
 
@@ -156,8 +163,9 @@ def digits(reference):
     return test
 
 
-def _reacts(function, case, larger):
-    return _numbers(function(*larger)) != _numbers(function(*case))
+def _large(case):
+    """Whether it is so large a model that who builds it to count it must not have to do so fifty times."""
+    return any(isinstance(item, ModelConfig) and item.num_hidden_layers > 9 for item in case)
 
 
 def _larger(reference, case, size, by=1):
