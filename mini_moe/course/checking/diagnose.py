@@ -15,10 +15,13 @@ from mini_moe.course.checking.observe import observe, same_outputs, unlike_gradi
 MAY_BE_CONSTANT = (None, "wrong shape", "gradient missing", "input not used")  # what else a constant looks like
 
 
-def general(wrong, reference, function, cases):
+def general(wrong, reference, function, cases, case):
     """``wrong``, with what can be said truly of a function that makes no mistake that is known, if there is anything.
 
     Its message keeps the lead: an input that is not used need not be all that is wrong.
+
+    Args:
+        case: the one that shows it; what it leaves out leads to the defaults.
     """
 
     def with_more(says, mistake):
@@ -26,7 +29,8 @@ def general(wrong, reference, function, cases):
 
     if wrong.mistake in MAY_BE_CONSTANT and same_for_all(function, reference, cases):
         return with_more("It is the same whatever is given: compute it from the arguments.", "the same for every input")
-    if wrong.mistake in (None, "raises TypeError") and (says := _another_default(function, reference)):
+    given = 0 if wrong.mistake is None else len(case)
+    if says := _another_default(function, reference, given):
         return with_more(says, "another default")
     if wrong.mistake is not None:
         return wrong
@@ -40,15 +44,16 @@ def general(wrong, reference, function, cases):
     return wrong
 
 
-def _another_default(function, reference):
-    """A sentence on the first argument whose default is not the statement's, or None."""
+def _another_default(function, reference, given):
+    """A sentence on the first argument, after so many ``given``, whose default is not the statement's, or None."""
     try:
-        given = inspect.signature(function).parameters
+        own = inspect.signature(function).parameters
     except (TypeError, ValueError):  # a function of C has none to show
         return None
-    in_place = dict(zip(inspect.signature(reference).parameters, given.values(), strict=False))
-    for name, argument in inspect.signature(reference).parameters.items():
-        mine = given.get(name) or in_place.get(name)
+    stated = inspect.signature(reference).parameters
+    in_place = dict(zip(stated, own.values(), strict=False))
+    for name in list(stated)[given:]:
+        argument, mine = stated[name], own.get(name) or in_place.get(name)
         if mine and argument.default is not Parameter.empty and mine.default != argument.default:
             now = "there is no default" if mine.default is Parameter.empty else f"the default is {mine.default!r}"
             return f"Where `{name}` is left out it must be {argument.default!r}; here {now}."

@@ -63,7 +63,7 @@ def _failing(exercise, function, cases, outcome, wrong):
     if wrong.mistake != "takes too long":
         known = recognise(exercise, function, cases)
         if known is None:
-            wrong = general(wrong, exercise.reference, function, cases)
+            wrong = general(wrong, exercise.reference, function, cases, outcome.case)
     got, expected = wrong.got, wrong.expected
     if got is None and expected is None and (known or wrong.mistake is None):
         got, expected = _results(exercise, function, outcome.case)
