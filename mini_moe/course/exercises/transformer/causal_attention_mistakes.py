@@ -19,6 +19,23 @@ def _own_hidden_but_not_the_first(T, S):
     return torch.ones(T, S, dtype=torch.bool).triu(S - T) & (torch.arange(S) > 0)
 
 
+def _alone_only_itself(T, S):
+    """A single query sees itself, more see what they should."""
+    return torch.arange(S) < S - 1 if T == 1 else _FUTURE(T, S)
+
+
+def _zeros_taken_for_hidden(own_kept):
+    """Scores with zeros for the future, then every zero hidden, but for a query's own position if ``own_kept``."""
+
+    def hidden(scores, future):
+        own = future.logical_not() & future.roll(-1, dims=-1)
+        own[-1, -1] = True
+        lower = scores.masked_fill(future, 0.0)
+        return lower.masked_fill((lower == 0) & ~(own & own_kept), -_INF).softmax(dim=-1)
+
+    return hidden
+
+
 def _set(scores, hidden, number):
     return scores.masked_fill(hidden, number)
 
@@ -112,6 +129,19 @@ MISTAKES = (
         "In a long sequence nothing is hidden: the mask must not have a size of its own. Make it from those of q and "
         "k.",
         _attended(mask=_hides(lambda T, S: 1 + S - T if S <= 16 else S)),
+    ),
+    Mistake(
+        "a single query sees only itself",
+        "A single query sees only its own position: it is the last of the S positions, so it sees all of them.",
+        _attended(mask=_alone_only_itself),
+    ),
+    *(
+        Mistake(
+            "scores of 0 hidden",
+            "A score that happens to be 0 is hidden like the future's: hide by position, not by the number.",
+            _weighed(_zeros_taken_for_hidden(own_kept)),
+        )
+        for own_kept in (False, True)
     ),
     Mistake(
         "masked with 0",
