@@ -194,8 +194,8 @@ EXERCISE = Exercise(
         *(
             Mistake(
                 "gate partly detached",
-                "The result is right, but z reaches it in one of its two places only, without its gradient in the "
-                "other: no `.detach()` or `no_grad` inside silu(z) = z * sigmoid(z).",
+                "The result is right, but not its slope: z stands twice in silu(z) = z * sigmoid(z), and one of them "
+                "carries no gradient. No `.detach()` or `no_grad` there.",
                 _gated(bent),
             )
             for bent in (
