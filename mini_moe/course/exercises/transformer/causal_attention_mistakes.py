@@ -15,25 +15,15 @@ def _hides(start):
 _FUTURE = _hides(lambda T, S: 1 + S - T)
 
 
-def _own_hidden_but_not_the_first(T, S):
-    return torch.ones(T, S, dtype=torch.bool).triu(S - T) & (torch.arange(S) > 0)
+def _zeros_hidden(own_kept):
+    """Weights that are 0 in the future, and wherever else a score is 0; not at a query's own position if ``own_kept``."""
 
-
-def _alone_only_itself(T, S):
-    """A single query sees itself, more see what they should."""
-    return torch.arange(S) < S - 1 if T == 1 else _FUTURE(T, S)
-
-
-def _zeros_taken_for_hidden(own_kept):
-    """Scores with zeros for the future, then every zero hidden, but for a query's own position if ``own_kept``."""
-
-    def hidden(scores, future):
-        own = future.logical_not() & future.roll(-1, dims=-1)
-        own[-1, -1] = True
+    def weigh(scores, future):
+        own = torch.eye(scores.shape[-1], dtype=torch.bool)[-scores.shape[-2] :] & own_kept
         lower = scores.masked_fill(future, 0.0)
-        return lower.masked_fill((lower == 0) & ~(own & own_kept), -_INF).softmax(dim=-1)
+        return lower.masked_fill((lower == 0) & ~own, -_INF).softmax(dim=-1)
 
-    return hidden
+    return weigh
 
 
 def _set(scores, hidden, number):
@@ -63,13 +53,21 @@ def _weighed(weigh):
     return lambda q, k, v, scale: weigh(q @ k.transpose(-2, -1) * scale, _FUTURE(q.shape[-2], k.shape[-2])) @ v
 
 
-def _divided(exponentials, more=0.0):
-    return exponentials / (exponentials.sum(dim=-1, keepdim=True) + more)
+# A softmax by hand begins with the exponentials of what is seen, made in either way.
+_EXPONENTIALS = (
+    lambda scores, future: scores.masked_fill(future, -_INF).exp(),
+    lambda scores, future: scores.exp() * ~future,
+)
 
 
-def _joined_wrongly(y):
-    """Heads and positions exchanged in memory, then read in the old shape."""
-    return y.transpose(1, 2).reshape(y.shape)
+def _divided(exponentials, more):
+    """Attention by ``exponentials(scores, future)`` over their sum and ``more``, for the mistakes."""
+
+    def weigh(scores, future):
+        unscaled = exponentials(scores, future)
+        return unscaled / (unscaled.sum(dim=-1, keepdim=True) + more)
+
+    return _weighed(weigh)
 
 
 MISTAKES = (
@@ -85,7 +83,11 @@ MISTAKES = (
             "nothing at all, and a softmax over nothing is not a number.)",
             _attended(mask=mask, hide=hide, number=number),
         )
-        for mask in (_hides(lambda T, S: S - T), _hides(lambda T, S: 0), _own_hidden_but_not_the_first)
+        for mask in (
+            _hides(lambda T, S: S - T),
+            _hides(lambda T, S: 0),
+            lambda T, S: _hides(lambda T, S: S - T)(T, S) & (torch.arange(S) > 0),
+        )
         for hide, number in _WAYS
     ),
     Mistake(
@@ -93,16 +95,10 @@ MISTAKES = (
         "A query sees the position right after it, which is the answer: the mask starts one too far.",
         _attended(mask=_hides(lambda T, S: 2 + S - T)),
     ),
-    *(
-        Mistake(
-            "past hidden",
-            "The mask is turned round: it hides the past and shows the future.",
-            _attended(mask=mask),
-        )
-        for mask in (
-            lambda T, S: torch.ones(T, S, dtype=torch.bool).tril(S - T - 1),
-            lambda T, S: torch.ones(T, S, dtype=torch.bool).tril(-1),
-        )
+    Mistake(
+        "past hidden",
+        "The mask is turned round: it hides the past and shows the future.",
+        _attended(mask=lambda T, S: torch.ones(T, S, dtype=torch.bool).tril(S - T - 1)),
     ),
     *(
         Mistake(
@@ -133,13 +129,13 @@ MISTAKES = (
     Mistake(
         "a single query sees only itself",
         "A single query sees only its own position: it is the last of the S positions, so it sees all of them.",
-        _attended(mask=_alone_only_itself),
+        _attended(mask=lambda T, S: torch.arange(S) < S - 1 if T == 1 else _FUTURE(T, S)),
     ),
     *(
         Mistake(
             "scores of 0 hidden",
             "A score that happens to be 0 is hidden like the future's: hide by position, not by the number.",
-            _weighed(_zeros_taken_for_hidden(own_kept)),
+            _weighed(_zeros_hidden(own_kept)),
         )
         for own_kept in (False, True)
     ),
@@ -226,16 +222,10 @@ MISTAKES = (
         "Large scores are cut off: softmax takes any, for it subtracts each row's maximum first.",
         _attended(change=lambda scores: scores.clamp(-50, 50)),
     ),
-    *(
-        Mistake(
-            "scores averaged over the heads",
-            "All heads have the same weights, from the scores of them all: each head attends by its own.",
-            _attended(change=change),
-        )
-        for change in (
-            lambda scores: scores.mean(dim=1, keepdim=True),
-            lambda scores: scores.sum(dim=1, keepdim=True),
-        )
+    Mistake(
+        "scores averaged over the heads",
+        "All heads have the same weights, from the scores of them all: each head attends by its own.",
+        _attended(change=lambda scores: scores.mean(dim=1, keepdim=True)),
     ),
     Mistake(
         "query and key exchanged",
@@ -247,18 +237,22 @@ MISTAKES = (
         "The scores weigh the values without a softmax: they may be negative and do not add up to 1.",
         _weighed(lambda scores, future: scores.masked_fill(future, 0.0)),
     ),
-    Mistake(
-        "exponentials not divided by their sum",
-        "The exponentials are not divided by their sum: each query's weights have to add up to 1.",
-        _weighed(lambda scores, future: scores.masked_fill(future, -_INF).exp()),
+    *(
+        Mistake(
+            "exponentials not divided by their sum",
+            "The exponentials are not divided by their sum: each query's weights have to add up to 1.",
+            _weighed(exponentials),
+        )
+        for exponentials in _EXPONENTIALS
     ),
     *(
         Mistake(
             "no maximum subtracted",
             "Large scores overflow: exp(200) is infinite in float32. Subtract the largest score of each row first, as "
             "`softmax` does.",
-            _weighed(lambda scores, future, more=more: _divided(scores.masked_fill(future, -_INF).exp(), more)),
+            _divided(exponentials, more),
         )
+        for exponentials in _EXPONENTIALS
         for more in (0.0, 1e-9)
     ),
     *(
@@ -266,11 +260,7 @@ MISTAKES = (
             "one maximum for all rows",
             "One maximum is subtracted from all scores: in a row that lies far below it, every exponential is 0. "
             "Subtract each row's own.",
-            _weighed(
-                lambda scores, future, more=more: _divided(
-                    (scores - scores.max()).masked_fill(future, -_INF).exp(), more
-                )
-            ),
+            _divided(lambda scores, future: _EXPONENTIALS[0](scores - scores.max(), future), more),
         )
         for more in (0.0, 1e-9)
     ),
@@ -279,7 +269,7 @@ MISTAKES = (
             "maximum of what is hidden",
             "The maximum that is subtracted is that of all keys. Where a hidden one is far above, all that is seen "
             "becomes 0: hide *before* the softmax.",
-            _weighed(lambda scores, future, more=more: _divided(scores.softmax(dim=-1).masked_fill(future, 0.0), more)),
+            _divided(lambda scores, future: scores.softmax(dim=-1) * ~future, more),
         )
         for more in (0.0, 1e-9)
     ),
@@ -288,18 +278,19 @@ MISTAKES = (
             "something added to the sum",
             "Something is added to the sum of the exponentials, so the weights add up to less than 1: it is not "
             "needed, for the largest of them is exp(0) = 1.",
-            _weighed(
-                lambda scores, future, more=more: _divided(
-                    (scores.masked_fill(future, -_INF) - scores.masked_fill(future, -_INF).amax(-1, True)).exp(), more
-                )
+            _divided(
+                lambda scores, future: _EXPONENTIALS[0](
+                    scores - scores.masked_fill(future, -_INF).amax(-1, True), future
+                ),
+                more,
             ),
         )
-        for more in (1.0, 1e-2, 1e-3, 1e-4, 1e-5)
+        for more in (1.0, 1e-2, 1e-3, 1e-4)
     ),
     Mistake(
         "heads and positions mixed up",
         "Heads and positions are mixed up in the result: a `reshape` after `transpose` reads the numbers in another "
         "order. Give (B, H, T, features) as the product has it.",
-        lambda q, k, v, scale: _joined_wrongly(_attended()(q, k, v, scale)),
+        lambda q, k, v, scale: _attended()(q, k, v, scale).transpose(1, 2).reshape(*q.shape[:-1], -1),
     ),
 )
