@@ -16,7 +16,7 @@ _FUTURE = _hides(lambda T, S: 1 + S - T)
 
 
 def _zeros_hidden(own_kept):
-    """Weights that are 0 in the future, and wherever else a score is 0; not at a query's own position if ``own_kept``."""
+    """Weights that are 0 in the future, and wherever else a score is 0; not at the own position if ``own_kept``."""
 
     def weigh(scores, future):
         own = torch.eye(scores.shape[-1], dtype=torch.bool)[-scores.shape[-2] :] & own_kept
