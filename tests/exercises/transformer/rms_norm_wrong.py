@@ -1,4 +1,4 @@
-"""Wrong answers to `rms_norm` that only show where numbers are large, tiny or zero, in 16 bits, or without a gradient."""
+"""Wrong answers to `rms_norm` that show with large, tiny or zero numbers only, in 16 bits, or without a gradient."""
 
 import torch
 import torch.nn.functional as F

@@ -113,7 +113,7 @@ EXERCISE = Exercise(
             Mistake(
                 "whole bits",
                 "The bits of the text are rounded to whole ones before they are divided: they need not be whole.",
-                lambda nats, n_bytes, whole=whole: whole(nats / math.log(2) - 1e-9) / n_bytes,
+                lambda nats, n_bytes, whole=whole: whole(nats / math.log(2)) / n_bytes,
             )
             for whole in (math.ceil, math.floor, round)
         ),
