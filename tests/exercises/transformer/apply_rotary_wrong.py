@@ -120,3 +120,9 @@ def _(x, cos, sin):
     B, H, T, R = x.shape
     a, b = x.reshape(B, H, T, -1, 2).unbind(-1)
     return torch.stack([a * cos - b * sin, a * sin + b * cos], -1).reshape(B, H, T, R)
+
+
+@wrong("each with itself")
+def _(x, cos, sin):
+    cos, sin = cos.repeat_interleave(2, -1), sin.repeat_interleave(2, -1)
+    return x * cos + x * sin

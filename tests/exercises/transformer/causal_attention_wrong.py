@@ -114,6 +114,13 @@ def _(q, k, v, scale):
     return scores.softmax(-1) @ v
 
 
+@wrong("mask starts at the first key", "T - S in place of S - T")
+def _(q, k, v, scale):
+    T, S = q.size(-2), k.size(-2)
+    hidden = torch.ones(T, S, dtype=torch.bool).triu(T - S + 1)
+    return scored(q, k, scale).masked_fill(hidden, -1e9).softmax(-1) @ v
+
+
 @wrong("nothing hidden in a long sequence")
 def _(q, k, v, scale):
     hidden = torch.zeros(q.size(-2), k.size(-2), dtype=torch.bool)

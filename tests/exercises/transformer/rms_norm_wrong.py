@@ -141,3 +141,31 @@ def _(x, weight, eps=1e-6):
 @wrong("wrong shape", "the example's result")
 def _(x, weight, eps=1e-6):
     return torch.tensor([0.8485, 1.1314]) * weight
+
+
+@wrong("divided by another number than D", "len")
+def _(x, weight, eps=1e-6):
+    mean = x.pow(2).sum(-1, keepdim=True) / len(x)
+    return weight * x / (mean + eps).sqrt()
+
+
+@wrong("divided by another number than D", "all")
+def _(x, weight, eps=1e-6):
+    mean = x.pow(2).sum(-1, keepdim=True) / x.numel()
+    return weight * x / (mean + eps).sqrt()
+
+
+@wrong("divided by the largest")
+def _(x, weight, eps=1e-6):
+    return weight * x / (torch.linalg.vector_norm(x, ord=torch.inf, dim=-1, keepdim=True) + eps)
+
+
+@wrong("eps squared")
+def _(x, weight, eps=1e-6):
+    return weight * x / torch.hypot(x.pow(2).mean(-1, keepdim=True).sqrt(), torch.tensor(eps))
+
+
+@wrong("mean over everything", "of each sequence")
+def _(x, weight, eps=1e-6):
+    mean = x.pow(2).mean(dim=(-2, -1), keepdim=True) if x.ndim > 1 else x.pow(2).mean()
+    return weight * x * torch.rsqrt(mean + eps)

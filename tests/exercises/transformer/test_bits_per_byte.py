@@ -105,6 +105,17 @@ def _(nats, n_bytes):
     return float(f"{nats / (math.log(2) * n_bytes):.3f}")
 
 
+@wrong("divided by ln 2 twice")
+def _(nats, n_bytes):
+    bits = nats / math.log(2)
+    return bits / (math.log(2) * n_bytes)
+
+
+@wrong("sign turned")
+def _(nats, n_bytes):
+    return -nats * math.log2(math.e) / n_bytes
+
+
 @wrong("multiplied by the bytes")
 def _(nats, n_bytes):
     bits = nats / math.log(2)

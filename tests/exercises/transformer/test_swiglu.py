@@ -113,6 +113,17 @@ def _(x, w_gate, w_up, w_down):
     return torch.einsum("...i,di->...d", z * z.sigmoid(), w_down)
 
 
+@wrong("sigmoid of the other branch")
+def _(x, w_gate, w_up, w_down):
+    return F.glu(torch.cat((x @ w_gate.T, x @ w_up.T), -1), -1) @ w_down.T
+
+
+@wrong("silu before the gate")
+def _(x, w_gate, w_up, w_down):
+    gate = F.silu(x) @ w_gate.T
+    return (gate * (x @ w_up.T)) @ w_down.T
+
+
 @wrong("raises RuntimeError", "weights not transposed")
 def _(x, w_gate, w_up, w_down):
     return (F.silu(x @ w_gate) * (x @ w_up)) @ w_down

@@ -134,6 +134,19 @@ MISTAKES = (
             lambda a, b, cos, sin: (a.expand_as(b * cos), a * sin + b * cos),
         )
     ),
+    *(
+        Mistake(
+            "each with itself",
+            "Each feature is multiplied by cos and by sin, and the other of the pair is left out: a cos - b sin and "
+            "a sin + b cos.",
+            _pairwise(turn),
+        )
+        for turn in (
+            lambda a, b, cos, sin: (a * cos - a * sin, b * sin + b * cos),
+            lambda a, b, cos, sin: (a * cos + a * sin, b * cos + b * sin),
+            lambda a, b, cos, sin: (a * cos - a * sin, b * cos - b * sin),
+        )
+    ),
     Mistake(
         "turned twice",
         "Each pair turns by twice its angle: turn it once.",

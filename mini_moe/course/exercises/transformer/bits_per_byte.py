@@ -152,6 +152,16 @@ EXERCISE = Exercise(
             )
         ),
         Mistake(
+            "divided by ln 2 twice",
+            "It divides by ln 2 twice: once makes bits of nats.",
+            lambda nats, n_bytes: nats / math.log(2) ** 2 / n_bytes,
+        ),
+        Mistake(
+            "sign turned",
+            "It is negative: the minus of -ln p is in the nats already.",
+            lambda nats, n_bytes: -nats / math.log(2) / n_bytes,
+        ),
+        Mistake(
             "bytes per bit",
             "The fraction stands on its head: bits go above, bytes below.",
             lambda nats, n_bytes: n_bytes * math.log(2) / nats,

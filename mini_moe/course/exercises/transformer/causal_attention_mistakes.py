@@ -4,8 +4,6 @@ import torch
 
 from mini_moe.course.checking.exercise import Mistake
 
-_INF = float("inf")
-
 
 def _hides(start):
     """A mask that is true from the diagonal ``start(T, S)`` on."""
@@ -21,7 +19,7 @@ def _zeros_hidden(own_kept):
     def weigh(scores, future):
         own = torch.eye(scores.shape[-1], dtype=torch.bool)[-scores.shape[-2] :] & own_kept
         lower = scores.masked_fill(future, 0.0)
-        return lower.masked_fill((lower == 0) & ~own, -_INF).softmax(dim=-1)
+        return lower.masked_fill((lower == 0) & ~own, -torch.inf).softmax(dim=-1)
 
     return weigh
 
@@ -35,10 +33,10 @@ def _add(scores, hidden, number):
 
 
 # Ways to hide for good: people set -inf, or a large number, or add one.
-_WAYS = ((_set, -_INF), (_set, -1e9), (_add, -1e9))
+_WAYS = ((_set, -torch.inf), (_set, -1e9), (_add, -1e9))
 
 
-def _attended(*, mask=_FUTURE, hide=_set, number=-_INF, dim=-1, factor=lambda q, scale: scale, change=lambda s: s):
+def _attended(*, mask=_FUTURE, hide=_set, number=-torch.inf, dim=-1, factor=lambda q, scale: scale, change=lambda s: s):
     """Attention with one thing changed, for the mistakes."""
 
     def function(q, k, v, scale):
@@ -55,7 +53,7 @@ def _weighed(weigh):
 
 # A softmax by hand begins with the exponentials of what is seen, made in either way.
 _EXPONENTIALS = (
-    lambda scores, future: scores.masked_fill(future, -_INF).exp(),
+    lambda scores, future: scores.masked_fill(future, -torch.inf).exp(),
     lambda scores, future: scores.exp() * ~future,
 )
 
@@ -108,11 +106,15 @@ MISTAKES = (
         )
         for hide, number in _WAYS
     ),
-    Mistake(
-        "mask starts at the first key",
-        "With more keys than queries the mask is off: the queries are the *last* T of the S positions, so the "
-        "first query may see S - T + 1 of them.",
-        _attended(mask=_hides(lambda T, S: 1)),
+    *(
+        Mistake(
+            "mask starts at the first key",
+            "With more keys than queries the mask is off: the queries are the *last* T of the S positions, so the "
+            "first query may see S - T + 1 of them.",
+            _attended(mask=_hides(start), hide=hide, number=number),
+        )
+        for start in (lambda T, S: 1, lambda T, S: 1 + T - S)
+        for hide, number in _WAYS
     ),
     Mistake(
         "nothing hidden with more keys than queries",
@@ -280,7 +282,7 @@ MISTAKES = (
             "needed, for the largest of them is exp(0) = 1.",
             _divided(
                 lambda scores, future: _EXPONENTIALS[0](
-                    scores - scores.masked_fill(future, -_INF).amax(-1, True), future
+                    scores - scores.masked_fill(future, -torch.inf).amax(-1, True), future
                 ),
                 more,
             ),

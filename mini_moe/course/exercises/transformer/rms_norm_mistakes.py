@@ -96,6 +96,15 @@ MISTAKES = (
     ),
     *(
         Mistake(
+            "divided by another number than D",
+            "The sum of the squares is divided by the number of vectors, or of all numbers: divide by that of the "
+            "features, the last of the shape, as `mean(dim=-1)` does.",
+            _norm(lambda x, eps, count=count: (_sum(x) / count(x) + eps).sqrt()),
+        )
+        for count in (len, torch.numel, lambda x: x.shape[-2] if x.ndim > 1 else x.shape[0])
+    ),
+    *(
+        Mistake(
             "divided by D - 1",
             "The sum of the squares is divided by D - 1: a mean divides by D. Nothing is estimated here.",
             _norm(lambda x, eps, at_least=at_least: (_sum(x) / max(x.shape[-1] - 1, at_least) + eps).sqrt()),
@@ -122,6 +131,18 @@ MISTAKES = (
         for size in (
             lambda x, eps: (x.mean(dim=-1, keepdim=True).square() + eps).sqrt(),
             lambda x, eps: x.mean(dim=-1, keepdim=True).abs() + eps,
+        )
+    ),
+    *(
+        Mistake(
+            "divided by the largest",
+            "It divides by the largest feature: take the root of the mean of all squares.",
+            _norm(size),
+        )
+        for size in (
+            lambda x, eps: x.abs().amax(dim=-1, keepdim=True) + eps,
+            lambda x, eps: x.abs().amax(dim=-1, keepdim=True),
+            lambda x, eps: x.amax(dim=-1, keepdim=True) + eps,
         )
     ),
     Mistake(
@@ -160,6 +181,11 @@ MISTAKES = (
             lambda x, eps: 1 / (1 / _root(x, 0.0) + eps),
             lambda x, eps: 1 / (1 / _root(x, 1e-30) + eps),
         )
+    ),
+    Mistake(
+        "eps squared",
+        "The square of eps is added: it stands under the root as it is, beside the mean square.",
+        _norm(lambda x, eps: _root(x, eps * eps)),
     ),
     Mistake(
         "eps inside the mean",
@@ -217,10 +243,17 @@ MISTAKES = (
         )
         for own in (1e-5, 1e-8, 0.0, torch.finfo(torch.float32).eps)
     ),
-    Mistake(
-        "mean over everything",
-        "One mean is taken over all vectors: take it over the last dimension, `dim=-1, keepdim=True`.",
-        _norm(lambda x, eps: (x.square().mean() + eps).sqrt()),
+    *(
+        Mistake(
+            "mean over everything",
+            "One mean is taken over several vectors: take it over the last dimension alone, `dim=-1, keepdim=True`.",
+            _norm(size),
+        )
+        for size in (
+            lambda x, eps: (x.square().mean() + eps).sqrt(),
+            lambda x, eps: _root(x, eps, (-2, -1)),
+            lambda x, eps: _root(x, eps, tuple(range(min(1, x.ndim - 1), x.ndim))),
+        )
     ),
     *(
         Mistake(

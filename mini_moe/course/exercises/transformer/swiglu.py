@@ -88,6 +88,16 @@ EXERCISE = Exercise(
             _gated(lambda gate, up: torch.sigmoid(gate) * up),
         ),
         Mistake(
+            "sigmoid of the other branch",
+            "The gate is multiplied by the sigmoid of the way up: silu(z) is z times the sigmoid of the same z.",
+            _gated(lambda gate, up: gate * torch.sigmoid(up)),
+        ),
+        Mistake(
+            "silu before the gate",
+            "silu bends x before W_gate: it bends what comes out, silu(W_gate x).",
+            lambda x, w_gate, w_up, w_down: F.linear(F.linear(F.silu(x), w_gate) * F.linear(x, w_up), w_down),
+        ),
+        Mistake(
             "sign of the exponent",
             "The exponent has the wrong sign: silu(z) = z / (1 + exp(-z)), with a minus.",
             _gated(lambda gate, up: gate / (1 + gate.exp()) * up),
