@@ -70,24 +70,24 @@ def _(q, k, v, scale):
     return torch.where(visible(q, k), scored(q, k, scale), -torch.inf).exp() @ v
 
 
-@wrong("masked with a number too large", "-100")
+@wrong("masked with a number too small", "-100")
 def _(q, k, v, scale):
     return scored(q, k, scale).masked_fill(~visible(q, k), -100).softmax(-1) @ v
 
 
-@wrong("masked with a number too large", "-10,000 added")
+@wrong("masked with a number too small", "-10,000 added")
 def _(q, k, v, scale):
     bias = (1 - visible(q, k).float()) * -10_000
     return (scored(q, k, scale) + bias).softmax(-1) @ v
 
 
-@wrong("masked with a number too large", "float16's lowest")
+@wrong("masked with a number too small", "float16's lowest")
 def _(q, k, v, scale):
     lowest = torch.finfo(torch.float16).min
     return torch.where(visible(q, k), scored(q, k, scale), lowest).softmax(-1) @ v
 
 
-@wrong("masked with a number too large", "a million")
+@wrong("masked with a number too small", "a million")
 def _(q, k, v, scale):
     return torch.where(visible(q, k), scored(q, k, scale), -1e6).softmax(-1) @ v
 

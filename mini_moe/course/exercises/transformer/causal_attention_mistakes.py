@@ -148,8 +148,8 @@ MISTAKES = (
     ),
     *(
         Mistake(
-            "masked with a number too large",
-            "What is hidden gets a number that a score may lie below, and then the future counts: set it to "
+            "masked with a number too small",
+            "To hide by this number is not enough: scores can be of its size, too, and then the future counts. Take "
             "`float('-inf')`.",
             _attended(hide=hide, number=-number),
         )

@@ -238,7 +238,7 @@ MISTAKES = (
     *(
         Mistake(
             "another default for eps",
-            "Where eps is not given it has to be 1e-6, as the first line says: the models here call it so.",
+            "Where eps is not given it has to be 1e-6, as the first line has it: the model below leaves it out.",
             lambda x, weight, eps=own: weight * x / _root(x, eps),
         )
         for own in (1e-5, 1e-8, 0.0, torch.finfo(torch.float32).eps)
