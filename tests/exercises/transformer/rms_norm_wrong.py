@@ -10,13 +10,13 @@ ANSWERS = Answers(EXERCISE)
 wrong = ANSWERS.wrong
 
 
-@wrong("another default for eps", "PyTorch's for LayerNorm")
+@wrong("another default", "PyTorch's for LayerNorm")
 def _(x, weight, eps=1e-5):
     x = x.float()
     return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps) * weight
 
 
-@wrong("another default for eps", "none")
+@wrong("another default", "none")
 def _(x, weight, eps=0.0):
     return x / (x.square().mean(-1, keepdim=True) + eps).sqrt() * weight
 
@@ -169,3 +169,9 @@ def _(x, weight, eps=1e-6):
 def _(x, weight, eps=1e-6):
     mean = x.pow(2).mean(dim=(-2, -1), keepdim=True) if x.ndim > 1 else x.pow(2).mean()
     return weight * x * torch.rsqrt(mean + eps)
+
+
+@wrong("raises RuntimeError", "a memory order demanded")
+def _(x, weight, eps=1e-6):
+    rows = x.float().view(-1, x.size(-1))
+    return (rows * torch.rsqrt(rows.pow(2).mean(1, keepdim=True) + eps) * weight).view(x.shape).to(x.dtype)

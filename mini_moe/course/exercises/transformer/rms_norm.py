@@ -19,7 +19,7 @@ def _cases_of_norm(generator):
 
     for shape in ((1, 2), (2, 3), (2, 3, 8), (5,)):
         yield 3 * draw(*shape) + 1, weight(shape[-1]), 1e-6
-    yield draw(6, 4).T, weight(6), 1e-6  # not contiguous
+    yield draw(2, 6, 3).mT, weight(6), 1e-6  # not contiguous
     yield 1e-3 * draw(2, 4), weight(4), 1e-2  # eps is not small
     yield 1e-3 * draw(3, 5), weight(5)  # nor is its default
     yield torch.cat((torch.zeros(1, 4), draw(1, 4))), weight(4), 1e-6

@@ -237,14 +237,6 @@ MISTAKES = (
     ),
     *(
         Mistake(
-            "another default for eps",
-            "Where eps is not given it has to be 1e-6, as the first line has it: the model below leaves it out.",
-            lambda x, weight, eps=own: weight * x / _root(x, eps),
-        )
-        for own in (1e-5, 1e-8, 0.0, torch.finfo(torch.float32).eps)
-    ),
-    *(
-        Mistake(
             "mean over everything",
             "One mean is taken over several vectors: take it over the last dimension alone, `dim=-1, keepdim=True`.",
             _norm(size),
