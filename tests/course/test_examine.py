@@ -203,6 +203,18 @@ def test_a_call_that_records_no_gradients_is_looked_at_too(mine, mistake):
     assert examine(toy_like(scaled_and_shifted, torch.rand(2, 2), torch.rand(2, 2)), mine).mistake == mistake
 
 
+KEPT = {}
+
+
+def test_what_is_kept_by_its_shape_alone_is_found():
+    def mine(x, weight, shift=1.0):
+        kept = KEPT.setdefault(tuple(x.shape), x.detach())
+        return (x - x.detach() + kept) * weight + shift
+
+    verdict = examine(toy_like(scaled_and_shifted, torch.rand(2, 2), torch.rand(2, 2)), mine)
+    assert verdict.mistake == "kept from an earlier call"
+
+
 def test_through_a_constant_nothing_need_be_learned():
     exercise = toy_like(scaled_and_shifted, torch.rand(2, 2), torch.rand(2, 2))
     exercise = dataclasses.replace(

@@ -36,10 +36,10 @@ def general(wrong, reference, function, cases, case):
         return wrong
     if paths := unused(function, reference, cases):
         return with_more(NOT_USED.format(argument_label(reference, paths[0])), "input not used")
-    if part := idle_part(function, reference, cases):
+    if part := idle_part(function, reference, case):
         path, dim, active = part
         only = f"index {', '.join(map(str, active))} of dimension {dim}"
-        says = f"Of `{argument_label(reference, path)}` only {only} has an effect on the result."
+        says = f"Of `{argument_label(reference, path)}` only {only} has an effect on the result here."
         return with_more(says, "part of an input not used")
     return wrong
 

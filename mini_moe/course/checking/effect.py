@@ -30,22 +30,17 @@ def unused(function, reference, cases):
     return [path for path, reacts in effects.items() if not any(reacts)]
 
 
-def idle_part(function, reference, cases):
+def idle_part(function, reference, case):
     """(path, dimension, the indices that have an effect), where part of a tensor has none though it should; else None.
 
-    At least one index has its effect (an input without any is `unused`), and it is so in all cases: small changes and
-    large ones are tried, up and down, for a function may move in steps.
+    At least one index has its effect: an input without any is `unused`. Small changes and large ones are tried, up and
+    down, for a function may move in steps.
     """
-    found = {}
-    for case in cases:
-        for path, leaf in flatten(case):
-            if isinstance(leaf, Tensor) and leaf.dtype in DIFFERENTIABLE:
-                for dim, size in enumerate(leaf.shape):
-                    if size > 1:
-                        found.setdefault((path, dim), []).append(_active(function, reference, case, path, leaf, dim))
-    for (path, dim), outcomes in found.items():
-        if all(outcomes) and None not in outcomes:
-            return path, dim, outcomes[0]
+    for path, leaf in flatten(case):
+        if isinstance(leaf, Tensor) and leaf.dtype in DIFFERENTIABLE:
+            for dim, size in enumerate(leaf.shape):
+                if size > 1 and (active := _active(function, reference, case, path, leaf, dim)):
+                    return path, dim, active
     return None
 
 

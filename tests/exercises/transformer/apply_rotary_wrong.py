@@ -76,25 +76,6 @@ def _(x, cos, sin):
     return out
 
 
-@wrong("wrong dtype", "that of cos")
-def _(x, cos, sin):
-    pairs = x.unflatten(-1, (-1, 2))
-    turned = torch.stack([-pairs[..., 1], pairs[..., 0]], -1)
-    return (pairs * cos[..., None] + turned * sin[..., None]).flatten(-2)
-
-
-@wrong("stops in bfloat16", "no complex numbers there")
-def _(x, cos, sin):
-    z = torch.view_as_complex(x.contiguous().unflatten(-1, (-1, 2)))
-    return torch.view_as_real(z * torch.complex(cos, sin)).flatten(-2).to(x.dtype)
-
-
-@wrong("raises RuntimeError", "a pair must lie side by side")
-def _(x, cos, sin):
-    z = torch.view_as_complex(x.float().unflatten(-1, (-1, 2))) * torch.complex(cos, sin)
-    return torch.view_as_real(z).flatten(-2).type_as(x)
-
-
 @wrong("input not used", "sin made from cos, without its sign")
 def _(x, cos, sin):
     sin = (1 - cos.square()).clamp(min=0).sqrt()

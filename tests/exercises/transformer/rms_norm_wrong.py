@@ -109,23 +109,6 @@ def _(x, weight, eps=1e-6):
     return x * weight
 
 
-@wrong("wrong dtype", "the weight's")
-def _(x, weight, eps=1e-6):
-    wide = x.float()
-    return wide / (wide.pow(2).mean(-1, keepdim=True) + eps).sqrt() * weight
-
-
-@wrong("mean in 16 bits", "only the result is led back")
-def _(x, weight, eps=1e-6):
-    return (x / torch.sqrt((x**2).mean(-1, keepdim=True) + eps) * weight).to(x.dtype)
-
-
-@wrong("mean in 16 bits", "widened after the square")
-def _(x, weight, eps=1e-6):
-    mean = x.square().float().mean(-1, keepdim=True)
-    return (x.float() * torch.rsqrt(mean + eps) * weight).type_as(x)
-
-
 @wrong("raises ValueError", "two dimensions at most")
 def _(x, weight, eps=1e-6):
     rows, features = x.shape

@@ -225,3 +225,16 @@ def test_angles_found_again_by_the_shape_alone_are_told():
         return torch.stack((a * cos - b * sin, b * cos + a * sin), -1).flatten(-2).to(x.dtype)
 
     assert examine(drawn(EXERCISE, 1), remembering).mistake == "kept from an earlier call"
+
+
+@right("complex numbers, in the type that comes")
+def _(x, cos, sin):
+    z = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
+    return torch.view_as_real(z * torch.complex(cos, sin)).flatten(-2)
+
+
+@right("cos and sin as plain numbers")
+def _(x, cos, sin):
+    pairs = x.unflatten(-1, (-1, 2))
+    turned = torch.stack([-pairs[..., 1], pairs[..., 0]], -1)
+    return (pairs * torch.tensor(cos.tolist())[..., None] + turned * torch.tensor(sin.tolist())[..., None]).flatten(-2)

@@ -290,3 +290,8 @@ def test_a_size_found_again_by_the_shape_alone_is_told():
         return x / sizes[x.shape] * weight
 
     assert examine(drawn(EXERCISE, 1), remembering).mistake == "kept from an earlier call"
+
+
+@right("the formula as it stands, in whatever type x and the weight have")
+def _(x, weight, eps=1e-6):
+    return weight * x / torch.sqrt(torch.mean(x**2, dim=-1, keepdim=True) + eps)

@@ -6,7 +6,6 @@ import torch
 
 from mini_moe.course.checking.exercise import Exercise, Property, Wrong, agrees_with, must_equal
 from mini_moe.course.exercises.transformer.causal_attention_mistakes import MISTAKES
-from mini_moe.course.exercises.transformer.shared import inputs_kept
 from mini_moe.layers import causal_attention
 
 
@@ -83,7 +82,6 @@ EXERCISE = Exercise(
     reference=causal_attention,
     cases=_cases_of_attention,
     properties=(
-        Property("leaves its inputs as they are", inputs_kept(causal_attention)),
         Property("no query sees what comes after it", _future_hidden),
         Property("a query sees its own position", _own_seen),
         Property("the weights of a query add up to 1", _mean_of_values),
