@@ -3,16 +3,17 @@
 import torch
 
 from mini_moe.course.checking.exercise import Exercise, Mistake, Property, agrees_with
-from mini_moe.course.exercises.dispatch.shared import PROPERTIES_OF_DISPATCH, cases_of_dispatch
-from mini_moe.course.exercises.dispatch.shared_mistakes import MISTAKES_OF_DISPATCH, dispatched, summed
+from mini_moe.course.exercises.dispatch.expert_mistakes import dispatched, summed
+from mini_moe.course.exercises.dispatch.layer import PROPERTIES_OF_LAYER, cases_of_layer
+from mini_moe.course.exercises.dispatch.layer_mistakes import MISTAKES_OF_LAYER
 from mini_moe.dispatch import sliced
 
 EXERCISE = Exercise(
     reference=sliced,
-    cases=cases_of_dispatch,
-    properties=(*PROPERTIES_OF_DISPATCH, Property("agrees with the library, gradients too", agrees_with(sliced))),
+    cases=cases_of_layer,
+    properties=(*PROPERTIES_OF_LAYER, Property("agrees with the library, gradients too", agrees_with(sliced))),
     mistakes=(
-        *MISTAKES_OF_DISPATCH,
+        *MISTAKES_OF_LAYER,
         *(
             Mistake(
                 "left in sorted order",
@@ -55,6 +56,11 @@ EXERCISE = Exercise(
             dispatched(weight=lambda weights_NK, pair, token: weights_NK.flatten()),
         ),
         Mistake(
+            "weights sorted by size",
+            "The gate weights are sorted by their own size: they go with their pairs, `weights_NK.flatten()[pair_J]`.",
+            dispatched(weight=lambda weights_NK, pair, token: weights_NK.flatten().sort().values),
+        ),
+        Mistake(
             "weights by token",
             "The flat gate weights are looked up by the token: they are numbered by pair, "
             "`weights_NK.flatten()[pair_J]`.",
@@ -76,6 +82,14 @@ EXERCISE = Exercise(
             "tokens not sorted",
             "The rows are not in the order of the pairs: slices would cut through the experts. Take `x_ND[token_J]`.",
             dispatched(source=lambda pair, N, K, E: torch.arange(len(pair)) // K),
+        ),
+        *(
+            Mistake(
+                "K taken for 2",
+                "Pairs are divided by 2 for their token, as if each had two choices: it has K, `experts_NK.shape[1]`.",
+                dispatched(token=token),
+            )
+            for token in (lambda pair, N, K, E: pair // 2, lambda pair, N, K, E: (pair // 2).clamp(max=N - 1))
         ),
         *(
             Mistake(
