@@ -60,12 +60,12 @@ def _all_right(function, *case):
 
 # More experts, and more pairs, than 8 bits can number, or than bfloat16 and float16 can tell apart.
 _HIGH = torch.tensor([299, 298, 130, 257, 258, 256, 256, 255, 257, 129, 0, 299, 127, 128, 261, 260, 259, 1])
-_MANY = torch.arange(2200) * 7 // 3 % 3
+_MANY = torch.arange(5001) * 7 // 3 % 3
 _large = takes_many(
     _all_right,
     lambda experts_NK, n_experts: n_experts == 1,
     ("300 experts", _HIGH.view(9, 2), 300),
-    ("2,200 pairs", _MANY.view(1100, 2), 3),
+    ("5,001 pairs", _MANY.view(1667, 3), 3),
 )
 
 
