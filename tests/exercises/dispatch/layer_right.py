@@ -52,7 +52,7 @@ def _(x_ND, weights_NK, experts_NK, gate_up, down):
     y = torch.zeros_like(x_ND)
     for e, (n, k) in enumerate(mask.nonzero().unbind(-1) for mask in chosen):
         gate, up = torch.einsum("nd,id->ni", x_ND[n], gate_up[e]).chunk(2, -1)
-        hidden = gate * gate.sigmoid() * up * weights_NK[n, k, None]
+        hidden = gate * gate.sigmoid() * up * weights_NK[n, k, None].to(up.dtype)
         y = y.index_put((n,), hidden @ down[e].mT, accumulate=True)
     return y
 
@@ -82,7 +82,7 @@ def _(x_ND, weights_NK, experts_NK, gate_up, down):
     N, K = experts_NK.shape
     pair, ends = sort_by_expert(experts_NK, gate_up.shape[0])
     y = rows_of(x_ND.repeat_interleave(K, dim=0)[pair], gate_up, down, ends)
-    return (y[pair.argsort()].view(N, K, -1) * weights_NK[..., None]).sum(dim=1)
+    return (y[pair.argsort()].view(N, K, -1) * weights_NK[..., None]).sum(dim=1).type_as(x_ND)
 
 
 @right("written to the places of the pairs")
@@ -91,7 +91,8 @@ def _(x_ND, weights_NK, experts_NK, gate_up, down):
     token = pair // experts_NK.size(1)
     choice = pair % experts_NK.size(1)
     y = x_ND.new_zeros(*experts_NK.shape, x_ND.shape[1])
-    y[token, choice] = weights_NK[token, choice].unsqueeze(-1) * rows_of(x_ND[token], gate_up, down, ends)
+    rows = weights_NK[token, choice].unsqueeze(-1) * rows_of(x_ND[token], gate_up, down, ends)
+    y[token, choice] = rows.to(x_ND.dtype)
     return y.sum(1)
 
 
@@ -104,7 +105,7 @@ def _(x_ND, weights_NK, experts_NK, gate_up, down):
         p = pair[start : start + count]
         start += count
         n = p.div(experts_NK.shape[1], rounding_mode="floor")
-        y.index_add_(0, n, ffn(x_ND[n], gate_up[e], down[e]) * weights_NK.reshape(-1, 1)[p])
+        y.index_add_(0, n, ffn(x_ND[n], gate_up[e], down[e]) * weights_NK.reshape(-1, 1)[p].to(y.dtype))
     return y
 
 
@@ -122,7 +123,8 @@ def _(x_ND, weights_NK, experts_NK, gate_up, down):
     pair, ends = sort_by_expert(experts_NK, len(down))
     token = torch.arange(len(x_ND)).repeat_interleave(experts_NK.shape[1])[pair]
     gate, up = sliced_linear(x_ND[token], gate_up, ends).tensor_split(2, dim=-1)
-    y = sliced_linear(gate * gate.sigmoid() * up * weights_NK.flatten()[pair].unsqueeze(1), down, ends)
+    weight = weights_NK.flatten()[pair].unsqueeze(1).to(x_ND.dtype)
+    y = sliced_linear(gate * gate.sigmoid() * up * weight, down, ends)
     return torch.zeros_like(x_ND).scatter_add(0, token[:, None].expand_as(y), y)
 
 
@@ -156,7 +158,6 @@ def _(x_ND, weights_NK, experts_NK, gate_up, down):
         mine = experts_NK == e
         token = mine.any(1).nonzero()[:, 0]
         w = torch.where(mine, weights_NK, 0).sum(1)[token].to(x_ND.dtype)
-        y = y.scatter_add(
-            0, token[:, None].expand(-1, x_ND.shape[1]), ffn(x_ND[token], gate_up[e], down[e]) * w[:, None]
-        )
+        rows = ffn(x_ND[token], gate_up[e], down[e]) * w[:, None]
+        y = y.scatter_add(0, token[:, None].expand_as(rows), rows)
     return y

@@ -102,7 +102,8 @@ def _(x_ND, weights_NK, experts_NK, gate_up, down):
     y = torch.zeros_like(x_ND)
     for e in range(len(down)):
         token, choice = torch.where(experts_NK == e)
-        assert token[0] >= 0
+        first = x_ND[token[0]]
+        y = y.to(first.dtype)
         y.index_add_(0, token, ffn(x_ND[token], gate_up[e], down[e]) * weights_NK[token, choice, None])
     return y
 

@@ -189,7 +189,7 @@ def _(x_ND, weights_NK, experts_NK, gate_up, down):
     return y
 
 
-@wrong("types not brought together", "y left in float32")
+@wrong("not in the type of the tokens", "y made in float32")
 def _(x_ND, weights_NK, experts_NK, gate_up, down):
     y = torch.zeros(len(x_ND), x_ND.shape[1])
     for e in range(len(down)):

@@ -110,7 +110,7 @@ EXERCISE = Exercise(
         "`token, choice = (experts_NK == expert).nonzero(as_tuple=True)` finds the rows and columns; "
         "`y.index_add(0, token, rows)` adds each row to its token. No tokens, no rows: nothing special to do.",
         "gate, up = F.linear(x_ND[token], gate_up[expert]).chunk(2, dim=-1); "
-        "out = F.linear(F.silu(gate) * up, down[expert]) * weights_NK[token, choice, None]",
+        "out = F.linear(F.silu(gate) * up, down[expert]) * weights_NK[token, choice, None].to(x_ND.dtype)",
     ),
     difficulty=2,
     minutes=12,

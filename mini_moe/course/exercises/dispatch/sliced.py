@@ -113,7 +113,7 @@ EXERCISE = Exercise(
         "Row j is token `token_J[j]`, with the weight `weights_NK.flatten()[pair_J][j]`. "
         "`torch.zeros_like(x_ND).index_add(0, token_J, rows)` adds up the rows of each token.",
         "gate, up = sliced_linear(x_ND[token_J], gate_up, ends_E).chunk(2, dim=-1); "
-        "y_JD = sliced_linear(F.silu(gate) * up, down, ends_E) * weights_NK.flatten()[pair_J, None]",
+        "y_JD = sliced_linear(F.silu(gate) * up, down, ends_E) * weights_NK.flatten()[pair_J, None].to(x_ND.dtype)",
     ),
     difficulty=3,
     minutes=12,

@@ -113,7 +113,7 @@ EXERCISE = Exercise(
         "With loops: `for row in range(start, end, block)` for each expert. Without: `repeat_interleave(tiles_E)` "
         "writes each expert as often as it has tiles, and a tile's place within its expert is its number less that of "
         "the expert's first tile.",
-        "start = 0; for expert, end in enumerate(ends_E.tolist()): collect (expert, row) for row in "
+        "First refuse a block below 1. Then start = 0; for expert, end in enumerate(ends_E.tolist()): collect (expert, row) for row in "
         "range(start, end, block); then start = end. Make two tensors of the two columns, with dtype=torch.int64, "
         "or empty ones would be floats.",
     ),
