@@ -3,9 +3,9 @@
 import torch
 import torch.nn.functional as F
 from exercises.answers import Claims
-from exercises.dispatch import tile_table_more_wrong, tile_table_wrong
+from exercises.dispatch import tile_counts_wrong, tile_rows_wrong
 
-ANSWERS = tile_table_wrong.ANSWERS + tile_table_more_wrong.ANSWERS
+ANSWERS = tile_rows_wrong.ANSWERS + tile_counts_wrong.ANSWERS
 right = ANSWERS.right
 
 

@@ -61,10 +61,12 @@ def _no_rows(function, ends_E, block):
         raise Wrong(
             f"{where} it stops, with {type(error).__name__}: {error}", mistake="no rows not foreseen"
         ) from error
-    if any(len(result) or result.dtype != torch.int64 for result in results):
+    if any(len(result) for result in results):
+        raise Wrong(f"{where} there is a tile: it would hold no rows.", mistake="no rows not foreseen")
+    if any(result.dtype != torch.int64 for result in results):
         raise Wrong(
-            f"{where} both results must be empty and still int64: of an empty list `torch.tensor` makes floats, unless "
-            "it is told `dtype=torch.int64`.",
+            f"{where} both results must still be int64: of an empty list `torch.tensor` makes floats, unless it is "
+            "told `dtype=torch.int64`.",
             mistake="no rows not foreseen",
         )
 
@@ -113,9 +115,9 @@ EXERCISE = Exercise(
         "With loops: `for row in range(start, end, block)` for each expert. Without: `repeat_interleave(tiles_E)` "
         "writes each expert as often as it has tiles, and a tile's place within its expert is its number less that of "
         "the expert's first tile.",
-        "First refuse a block below 1. Then start = 0; for expert, end in enumerate(ends_E.tolist()): collect (expert, row) for row in "
-        "range(start, end, block); then start = end. Make two tensors of the two columns, with dtype=torch.int64, "
-        "or empty ones would be floats.",
+        "First refuse a block below 1. Then start = 0; for expert, end in enumerate(ends_E.tolist()): collect "
+        "(expert, row) for row in range(start, end, block); then start = end. Make two tensors of the columns, with "
+        "dtype=torch.int64, or empty ones would be floats.",
     ),
     difficulty=2,
     minutes=12,
