@@ -34,13 +34,13 @@ def loop(x_ND: Tensor, weights_NK: Tensor, experts_NK: Tensor, gate_up: Tensor, 
 
     Args:
         x_ND: the tokens.
-        weights_NK: gate weights.
-        experts_NK: int64, the experts of each token.
+        weights_NK: gate weights; float32 ones may go with bfloat16 tokens.
+        experts_NK: int64, the experts of each token, no two of them alike.
         gate_up: (E, 2 I, D), the gate's rows above those of the up-projection.
         down: (E, D, I)
 
     Returns:
-        (N, D), in the type of ``x_ND``.
+        (N, D), in the type of ``x_ND``, whatever the type of ``weights_NK``.
     """
     y_ND = torch.zeros_like(x_ND)
     for expert in range(len(down)):
@@ -56,8 +56,8 @@ def sort_by_expert(experts_NK: Tensor, n_experts: int) -> tuple[Tensor, Tensor]:
 
     Pair n K + k is the k-th choice of token n: its place in ``experts_NK.flatten()``.
 
-    Returns:
-        pair_J: the pairs, those of expert 0 first.
+    Returns, both int64:
+        pair_J: the pairs, those of expert 0 first; those of one expert in any order.
         ends_E: where each expert's pairs end; expert e has pair_J[ends_E[e - 1] : ends_E[e]].
 
     >>> sort_by_expert(torch.tensor([[2, 0], [0, 3]]), n_experts=4)  # expert 1 has none
@@ -74,11 +74,11 @@ def sliced_linear(x_JD: Tensor, weight: Tensor, ends_E: Tensor) -> Tensor:
 
     Args:
         x_JD: rows sorted by expert.
-        weight: (E, out, D)
+        weight: (E, out, D), in the type of ``x_JD``.
         ends_E: from ``sort_by_expert``.
 
     Returns:
-        (J, out)
+        (J, out), in the same type.
 
     >>> rows, weight = torch.tensor([[1.0], [2.0], [3.0]]), torch.tensor([[[1.0]], [[7.0]], [[10.0]]])
     >>> sliced_linear(rows, weight, torch.tensor([2, 2, 3]))
@@ -91,7 +91,7 @@ def sliced_linear(x_JD: Tensor, weight: Tensor, ends_E: Tensor) -> Tensor:
 
 
 def sliced(x_ND: Tensor, weights_NK: Tensor, experts_NK: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:
-    """Sort once, a product for each expert's slice, add each row to its token. Arguments as in ``loop``."""
+    """Sort once, a product for each expert's slice, add each row to its token. Arguments and result as in ``loop``."""
     pair_J, ends_E = sort_by_expert(experts_NK, len(down))
     token_J = pair_J // experts_NK.shape[1]
     gate, up = sliced_linear(x_ND[token_J], gate_up, ends_E).chunk(2, dim=-1)

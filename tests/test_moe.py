@@ -238,6 +238,17 @@ def test_each_dispatch_path_computes_in_bfloat16_under_autocast(path):
         assert 1e-4 < (one - other).norm() / other.norm() < 2e-2
 
 
+@pytest.mark.parametrize("path", dispatch.PATHS.values(), ids=dispatch.PATHS)
+def test_each_dispatch_path_gives_the_type_of_the_tokens_whatever_that_of_the_gate_weights(path):
+    E, D, I = 8, 24, 16
+    x, gate_up, down = (random(*shape).detach().bfloat16() for shape in ((len(UNEVEN), D), (E, 2 * I, D), (E, D, I)))
+    weights = random(*UNEVEN.shape).detach().float()
+    y = path(x, weights, UNEVEN, gate_up, down)
+    assert y.dtype == torch.bfloat16
+    exact = dispatch.loop(x.double(), weights.double(), UNEVEN, gate_up.double(), down.double())
+    assert (y - exact).norm() / exact.norm() < 2e-2
+
+
 def test_the_router_scores_in_float32_under_autocast():
     """Choices hang on small differences, which bfloat16 would round away."""
     layer = MoE(tiny())

@@ -16,7 +16,7 @@ def tile_table(ends_E: Tensor, block: int) -> tuple[Tensor, Tensor]:
     Args:
         ends_E: where each expert's rows end, the rows being sorted by expert.
 
-    Returns:
+    Returns, both int64, also where there are no tiles; tiles may come in any order:
         expert_Z: whose rows each tile holds; experts without rows have no tile.
         row_Z: the first row of each tile.
 

@@ -1,113 +1,13 @@
-"""Wrong answers to `loop`."""
-
-import math
+"""Wrong answers to `loop` alone: how it asks the experts in turn."""
 
 import torch
-import torch.nn.functional as F
 from exercises.answers import Answers
-from exercises.dispatch.ffn import ffn
+from exercises.dispatch.parts import by_expert, ffn
 
 from mini_moe.course.exercises.dispatch.loop import EXERCISE
 
 ANSWERS = Answers(EXERCISE)
 wrong = ANSWERS.wrong
-
-
-@wrong("gate weights left out", "index_add")
-def _(x_ND, weights_NK, experts_NK, gate_up, down):
-    y = torch.zeros_like(x_ND)
-    for e in range(len(down)):
-        token, _ = (experts_NK == e).nonzero(as_tuple=True)
-        y = y.index_add(0, token, ffn(x_ND[token], gate_up[e], down[e]))
-    return y
-
-
-@wrong("gate weights left out", "found and forgotten")
-def _(x_ND, weights_NK, experts_NK, gate_up, down):
-    y = torch.zeros_like(x_ND)
-    for e in range(len(down)):
-        mask = (experts_NK == e).any(dim=1)
-        w = weights_NK[experts_NK == e]
-        out = ffn(x_ND[mask], gate_up[e], down[e])
-        out * w[:, None]
-        y[mask] += out
-    return y
-
-
-@wrong("wrong gate weight", "always the first")
-def _(x_ND, weights_NK, experts_NK, gate_up, down):
-    y = torch.zeros_like(x_ND)
-    for e in range(len(down)):
-        token, _ = (experts_NK == e).nonzero(as_tuple=True)
-        y[token] += ffn(x_ND[token], gate_up[e], down[e]) * weights_NK[token, 0].unsqueeze(-1)
-    return y
-
-
-@wrong("wrong gate weight", "always the last")
-def _(x_ND, weights_NK, experts_NK, gate_up, down):
-    y = torch.zeros_like(x_ND)
-    for e in range(len(down)):
-        for k in range(experts_NK.shape[1]):
-            token = (experts_NK[:, k] == e).nonzero().squeeze(1)
-            y[token] += ffn(x_ND[token], gate_up[e], down[e]) * weights_NK[token, -1:]
-    return y
-
-
-@wrong("wrong gate weight", "always the first token's")
-def _(x_ND, weights_NK, experts_NK, gate_up, down):
-    y = torch.zeros_like(x_ND)
-    for e in range(len(down)):
-        for k in range(experts_NK.shape[1]):
-            mask = experts_NK[:, k] == e
-            y[mask] += ffn(x_ND[mask], gate_up[e], down[e]) * weights_NK[0, k]
-    return y
-
-
-@wrong("all weights of the token", "summed")
-def _(x_ND, weights_NK, experts_NK, gate_up, down):
-    y = torch.zeros_like(x_ND)
-    for e in range(len(down)):
-        token = (experts_NK == e).any(1).nonzero().flatten()
-        y[token] += ffn(x_ND[token], gate_up[e], down[e]) * weights_NK[token].sum(-1, keepdim=True)
-    return y
-
-
-@wrong("all weights of the token", "averaged")
-def _(x_ND, weights_NK, experts_NK, gate_up, down):
-    y = torch.zeros_like(x_ND)
-    for e in range(len(down)):
-        token = (experts_NK == e).any(1).nonzero().flatten()
-        y[token] += ffn(x_ND[token], gate_up[e], down[e]) * weights_NK[token].mean(-1)[:, None]
-    return y
-
-
-@wrong("all weights of the token", "the largest")
-def _(x_ND, weights_NK, experts_NK, gate_up, down):
-    y = torch.zeros_like(x_ND)
-    for e in range(len(down)):
-        token = (experts_NK == e).any(1).nonzero().flatten()
-        y[token] += ffn(x_ND[token], gate_up[e], down[e]) * weights_NK[token].max(-1).values[:, None]
-    return y
-
-
-@wrong("weights normalised again", "by their sum")
-def _(x_ND, weights_NK, experts_NK, gate_up, down):
-    weights_NK = weights_NK / weights_NK.sum(-1, keepdim=True)
-    y = torch.zeros_like(x_ND)
-    for e in range(len(down)):
-        token, choice = torch.where(experts_NK == e)
-        y[token] += ffn(x_ND[token], gate_up[e], down[e]) * weights_NK[token, choice][:, None]
-    return y
-
-
-@wrong("weights normalised again", "softmax")
-def _(x_ND, weights_NK, experts_NK, gate_up, down):
-    weights_NK = F.softmax(weights_NK, dim=-1)
-    y = torch.zeros_like(x_ND)
-    for e in range(len(down)):
-        token, choice = torch.where(experts_NK == e)
-        y[token] += ffn(x_ND[token], gate_up[e], down[e]) * weights_NK[token, choice][:, None]
-    return y
 
 
 @wrong("weight by the number of the expert")
@@ -119,97 +19,175 @@ def _(x_ND, weights_NK, experts_NK, gate_up, down):
     return y
 
 
-@wrong("weight on the input")
+@wrong("only as many experts as choices")
+def _(x_ND, weights_NK, experts_NK, gate_up, down):
+    y = torch.zeros_like(x_ND)
+    for e in range(experts_NK.shape[1]):
+        token, choice = torch.where(experts_NK == e)
+        y.index_add_(0, token, ffn(x_ND[token], gate_up[e], down[e]) * weights_NK[token, choice, None])
+    return y
+
+
+@wrong("an expert left out", "the last")
+def _(x_ND, weights_NK, experts_NK, gate_up, down):
+    y = torch.zeros_like(x_ND)
+    for e in range(len(down) - 1):
+        token, choice = torch.where(experts_NK == e)
+        y.index_add_(0, token, ffn(x_ND[token], gate_up[e], down[e]) * weights_NK[token, choice, None])
+    return y
+
+
+@wrong("an expert left out", "the first")
+def _(x_ND, weights_NK, experts_NK, gate_up, down):
+    y = torch.zeros_like(x_ND)
+    for e in range(1, gate_up.shape[0]):
+        token, choice = torch.where(experts_NK == e)
+        y.index_add_(0, token, ffn(x_ND[token], gate_up[e], down[e]) * weights_NK[token, choice, None])
+    return y
+
+
+@wrong("stops at an empty expert", "break")
 def _(x_ND, weights_NK, experts_NK, gate_up, down):
     y = torch.zeros_like(x_ND)
     for e in range(len(down)):
         token, choice = torch.where(experts_NK == e)
-        rows = x_ND[token] * weights_NK[token, choice].unsqueeze(1)
-        y[token] += ffn(rows, gate_up[e], down[e])
+        if len(token) == 0:
+            break
+        y.index_add_(0, token, ffn(x_ND[token], gate_up[e], down[e]) * weights_NK[token, choice, None])
     return y
 
 
-@wrong("weighted twice")
+@wrong("token and choice exchanged")
+def _(x_ND, weights_NK, experts_NK, gate_up, down):
+    y = torch.zeros_like(x_ND)
+    for e in range(len(down)):
+        choice, token = torch.where(experts_NK == e)
+        y.index_add_(0, token, ffn(x_ND[token], gate_up[e], down[e]) * weights_NK[token, choice, None])
+    return y
+
+
+@wrong("weights along the features", "no column made of them")
 def _(x_ND, weights_NK, experts_NK, gate_up, down):
     y = torch.zeros_like(x_ND)
     for e in range(len(down)):
         token, choice = torch.where(experts_NK == e)
-        w = weights_NK[token, choice, None]
-        gate, up = (x_ND[token] @ gate_up[e].T).chunk(2, -1)
-        y = y.index_add(0, token, (F.silu(gate) * up * w) @ down[e].T * w)
+        y = y.index_add(0, token, ffn(x_ND[token], gate_up[e], down[e]) * weights_NK[token, choice])
     return y
 
 
-@wrong("overwritten, not added", "by expert")
+@wrong("weights along the features", "empty experts skipped")
 def _(x_ND, weights_NK, experts_NK, gate_up, down):
     y = torch.zeros_like(x_ND)
     for e in range(len(down)):
         token, choice = torch.where(experts_NK == e)
-        y[token] = ffn(x_ND[token], gate_up[e], down[e]) * weights_NK[token, choice][:, None]
+        if len(token) == 0:
+            continue
+        y[token] += weights_NK[token, choice] * ffn(x_ND[token], gate_up[e], down[e])
     return y
 
 
-@wrong("overwritten, not added", "by choice")
-def _(x_ND, weights_NK, experts_NK, gate_up, down):
-    y = torch.zeros_like(x_ND)
-    for n, x in enumerate(x_ND):
-        for k, e in enumerate(experts_NK[n].tolist()):
-            y[n] = weights_NK[n, k] * ffn(x, gate_up[e], down[e])
-    return y
-
-
-@wrong("first choice only", "a column")
+@wrong("raises RuntimeError", "an expert without tokens, stacked")
 def _(x_ND, weights_NK, experts_NK, gate_up, down):
     y = torch.zeros_like(x_ND)
     for e in range(len(down)):
-        mask = experts_NK[:, 0] == e
-        y[mask] = ffn(x_ND[mask], gate_up[e], down[e]) * weights_NK[mask, :1]
+        token, choice = torch.where(experts_NK == e)
+        rows = torch.stack([weights_NK[n, k] * ffn(x_ND[n], gate_up[e], down[e])
+                            for n, k in zip(token, choice, strict=True)])  # fmt: skip
+        y.index_add_(0, token, rows)
     return y
 
 
-@wrong("first choice only", "a return one step too deep")
+@wrong("raises IndexError", "an expert without tokens, its first one asked for")
 def _(x_ND, weights_NK, experts_NK, gate_up, down):
     y = torch.zeros_like(x_ND)
-    for k in range(experts_NK.shape[1]):
-        for e in range(len(down)):
-            mask = experts_NK[:, k] == e
-            y[mask] += ffn(x_ND[mask], gate_up[e], down[e]) * weights_NK[mask, k, None]
+    for e in range(len(down)):
+        token, choice = torch.where(experts_NK == e)
+        first = x_ND[token[0]]
+        y = y.to(first.dtype)
+        y.index_add_(0, token, ffn(x_ND[token], gate_up[e], down[e]) * weights_NK[token, choice, None])
+    return y
+
+
+@wrong("only one expert", "returned in the loop")
+def _(x_ND, weights_NK, experts_NK, gate_up, down):
+    y = torch.zeros_like(x_ND)
+    for e in range(len(down)):
+        token, choice = torch.where(experts_NK == e)
+        y.index_add_(0, token, ffn(x_ND[token], gate_up[e], down[e]) * weights_NK[token, choice, None])
         return y
 
 
-@wrong("tokens dropped", "above the fair share")
+@wrong("only one expert", "made in the loop")
 def _(x_ND, weights_NK, experts_NK, gate_up, down):
-    capacity = math.ceil(experts_NK.numel() / len(down))
     y = torch.zeros_like(x_ND)
     for e in range(len(down)):
         token, choice = torch.where(experts_NK == e)
-        token, choice = token[:capacity], choice[:capacity]
-        y[token] += ffn(x_ND[token], gate_up[e], down[e]) * weights_NK[token, choice][:, None]
+        y = torch.zeros_like(x_ND)
+        y.index_add_(0, token, ffn(x_ND[token], gate_up[e], down[e]) * weights_NK[token, choice, None])
     return y
 
 
-@wrong("tokens dropped", "above the fair share, rounded down")
+@wrong("token 0 taken for none", "token.any()")
 def _(x_ND, weights_NK, experts_NK, gate_up, down):
-    capacity = experts_NK.numel() // len(down)
     y = torch.zeros_like(x_ND)
     for e in range(len(down)):
         token, choice = torch.where(experts_NK == e)
-        token, choice = token[:capacity], choice[:capacity]
-        y[token] += ffn(x_ND[token], gate_up[e], down[e]) * weights_NK[token, choice][:, None]
+        if not token.any():
+            continue
+        y.index_add_(0, token, ffn(x_ND[token], gate_up[e], down[e]) * weights_NK[token, choice, None])
     return y
 
 
-@wrong("tokens dropped", "all but the first")
+@wrong("an expert left out", "the first, as if they were numbered from 1")
 def _(x_ND, weights_NK, experts_NK, gate_up, down):
-    rows = [0] * len(x_ND)
+    return by_expert(x_ND, weights_NK, experts_NK - 1, gate_up[1:], down[1:])
+
+
+@wrong("highest expert left out", "range(max)")
+def _(x_ND, weights_NK, experts_NK, gate_up, down):
+    y = torch.zeros_like(x_ND)
+    for e in range(experts_NK.max()):
+        token, choice = torch.where(experts_NK == e)
+        y.index_add_(0, token, ffn(x_ND[token], gate_up[e], down[e]) * weights_NK[token, choice, None])
+    return y
+
+
+@wrong("experts counted from 1")
+def _(x_ND, weights_NK, experts_NK, gate_up, down):
+    y = torch.zeros_like(x_ND)
+    for number in range(1, len(down) + 1):
+        token, choice = torch.where(experts_NK == number)
+        out = ffn(x_ND[token], gate_up[number - 1], down[number - 1])
+        y.index_add_(0, token, out * weights_NK[token, choice, None])
+    return y
+
+
+@wrong("raises IndexError", "experts counted from 1, and so is the last one's matrix")
+def _(x_ND, weights_NK, experts_NK, gate_up, down):
+    y = torch.zeros_like(x_ND)
+    for e in range(1, len(down) + 1):
+        token, choice = torch.where(experts_NK == e)
+        y.index_add_(0, token, ffn(x_ND[token], gate_up[e], down[e]) * weights_NK[token, choice, None])
+    return y
+
+
+@wrong("refuses a legal input", "an expert without tokens")
+def _(x_ND, weights_NK, experts_NK, gate_up, down):
+    if len(experts_NK.unique()) < len(down):
+        raise ValueError("every expert must have a token")
+    return by_expert(x_ND, weights_NK, experts_NK, gate_up, down)
+
+
+@wrong("tokens not kept apart", "an expert's rows added in reverse")
+def _(x_ND, weights_NK, experts_NK, gate_up, down):
+    y = torch.zeros_like(x_ND)
     for e in range(len(down)):
-        found = (experts_NK == e).nonzero().tolist()
-        if found:
-            n, k = found[0]
-            rows[n] = rows[n] + weights_NK[n, k] * ffn(x_ND[n], gate_up[e], down[e])
-    return torch.stack([row + torch.zeros_like(x_ND[0]) for row in rows])
+        token, choice = torch.where(experts_NK == e)
+        out = ffn(x_ND[token], gate_up[e], down[e]) * weights_NK[token, choice, None]
+        y.index_add_(0, token.flip(0), out)
+    return y
 
 
-@wrong("no choice", "the sum of all")
+@wrong("tokens not kept apart", "the weights transposed and reshaped")
 def _(x_ND, weights_NK, experts_NK, gate_up, down):
-    return sum(ffn(x_ND, gate_up[e], down[e]) for e in range(len(down)))
+    return by_expert(x_ND, weights_NK.T.reshape(experts_NK.shape), experts_NK, gate_up, down)

@@ -3,9 +3,9 @@
 import torch
 import torch.nn.functional as F
 from exercises.answers import Claims
-from exercises.dispatch import tile_table_more_wrong, tile_table_wrong
+from exercises.dispatch import tile_counts_wrong, tile_rows_wrong
 
-ANSWERS = tile_table_wrong.ANSWERS + tile_table_more_wrong.ANSWERS
+ANSWERS = tile_rows_wrong.ANSWERS + tile_counts_wrong.ANSWERS
 right = ANSWERS.right
 
 
@@ -15,6 +15,8 @@ class TestTileTable(Claims):
 
 @right("two loops")
 def _(ends_E, block):
+    if block < 1:
+        raise ValueError(f"block must be 1 or more, got {block}.")
     experts, rows, start = [], [], 0
     for e, end in enumerate(ends_E.tolist()):
         for row in range(start, end, block):
@@ -26,6 +28,8 @@ def _(ends_E, block):
 
 @right("rows that begin a tile, searchsorted")
 def _(ends_E, block):
+    if block < 1:
+        raise ValueError(f"block must be 1 or more, got {block}.")
     row = torch.arange(int(ends_E[-1]))
     expert = torch.searchsorted(ends_E, row, right=True)
     first = F.pad(ends_E, (1, 0))[expert]
@@ -35,6 +39,8 @@ def _(ends_E, block):
 
 @right("cat of aranges, math.ceil")
 def _(ends_E, block):
+    if block < 1:
+        raise ValueError(f"block must be 1 or more, got {block}.")
     starts = [0, *ends_E[:-1].tolist()]
     rows = [torch.arange(a, b, block) for a, b in zip(starts, ends_E.tolist(), strict=True)]
     return torch.cat([torch.full_like(r, e) for e, r in enumerate(rows)]), torch.cat(rows)
@@ -42,6 +48,8 @@ def _(ends_E, block):
 
 @right("the last tile first")
 def _(ends_E, block):
+    if block < 1:
+        raise ValueError(f"block must be 1 or more, got {block}.")
     counts = torch.diff(ends_E, prepend=torch.tensor([0]))
     table = [(e, int(end - count) + i * block)
              for e, (end, count) in enumerate(zip(ends_E, counts, strict=True))
@@ -51,6 +59,8 @@ def _(ends_E, block):
 
 @right("a grid of all tiles there could be")
 def _(ends_E, block):
+    if block < 1:
+        raise ValueError(f"block must be 1 or more, got {block}.")
     counts = torch.diff(ends_E, prepend=torch.tensor([0]))
     offsets = torch.arange(0, int(counts.max()), block)
     mask = offsets < counts[:, None]

@@ -4,8 +4,9 @@ import torch
 import torch.nn.functional as F
 
 from mini_moe.course.checking.exercise import Exercise, Mistake, Property, agrees_with
-from mini_moe.course.exercises.dispatch.shared import PROPERTIES_OF_DISPATCH, cases_of_dispatch
-from mini_moe.course.exercises.dispatch.shared_mistakes import MISTAKES_OF_DISPATCH, fed
+from mini_moe.course.exercises.dispatch.expert_mistakes import fed
+from mini_moe.course.exercises.dispatch.layer import PROPERTIES_OF_LAYER, cases_of_layer
+from mini_moe.course.exercises.dispatch.layer_mistakes import MISTAKES_OF_LAYER
 from mini_moe.dispatch import loop, sliced
 
 
@@ -37,10 +38,10 @@ def _one_by_one(*, order=lambda token, choice: (token, choice), weigh=lambda out
 
 EXERCISE = Exercise(
     reference=loop,
-    cases=cases_of_dispatch,
-    properties=(*PROPERTIES_OF_DISPATCH, Property("agrees with the library, gradients too", agrees_with(loop))),
+    cases=cases_of_layer,
+    properties=(*PROPERTIES_OF_LAYER, Property("agrees with the library, gradients too", agrees_with(loop))),
     mistakes=(
-        *MISTAKES_OF_DISPATCH,
+        *MISTAKES_OF_LAYER,
         Mistake(
             "weight by the number of the expert",
             "The gate weight is looked up by the expert's number: the columns of `weights_NK` are choices, not "
@@ -59,6 +60,17 @@ EXERCISE = Exercise(
                 fed(lambda x, w, e, gate_up, down, out=out: (x, w * (e != out(down)), e, gate_up, down)),
             )
             for out in (lambda down: 0, lambda down: len(down) - 1)
+        ),
+        Mistake(
+            "highest expert left out",
+            "The highest expert that was chosen is never asked: `range(n)` ends before n. Ask all, `range(len(down))`.",
+            fed(lambda x, w, e, gate_up, down: (x, w * (e < e.max()), e, gate_up, down)),
+        ),
+        Mistake(
+            "experts counted from 1",
+            "The experts in `experts_NK` are taken to be numbered from 1: they are numbered from 0, so 0 is the first, "
+            "and its matrices are `gate_up[0]` and `down[0]`.",
+            fed(lambda x, w, e, gate_up, down: (x, w * (e > 0), (e - 1).clamp(min=0), gate_up, down)),
         ),
         Mistake(
             "stops at an empty expert",
@@ -98,7 +110,7 @@ EXERCISE = Exercise(
         "`token, choice = (experts_NK == expert).nonzero(as_tuple=True)` finds the rows and columns; "
         "`y.index_add(0, token, rows)` adds each row to its token. No tokens, no rows: nothing special to do.",
         "gate, up = F.linear(x_ND[token], gate_up[expert]).chunk(2, dim=-1); "
-        "out = F.linear(F.silu(gate) * up, down[expert]) * weights_NK[token, choice, None]",
+        "out = F.linear(F.silu(gate) * up, down[expert]) * weights_NK[token, choice, None].to(x_ND.dtype)",
     ),
     difficulty=2,
     minutes=12,

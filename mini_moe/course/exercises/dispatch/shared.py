@@ -1,11 +1,13 @@
-"""Lesson 05: what `loop` and `sliced` must both hold, and the operations that a product takes."""
+"""Lesson 05: properties that several of its exercises claim, whatever they compute."""
 
 import math
 
 import torch
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from mini_moe.course.checking.exercise import Property, Wrong, must_equal
+from mini_moe.course.checking.exercise import Wrong, must_equal
+from mini_moe.course.checking.observe import close
 
 
 def operations(function, *case):
@@ -17,8 +19,11 @@ def operations(function, *case):
 
 
 def must_cost_the_same(few, many, cure):
-    """The work with some experts and with twice as many, at the same number of rows; ``cure`` ends the sentence."""
-    if many > few:
+    """The work with some experts and with twice as many, at the same number of rows; ``cure`` ends the sentence.
+
+    None at all are counted where a width of 1 makes a product elementwise: that tells nothing.
+    """
+    if many > few > 0:
         raise Wrong(
             f"With twice the experts, for as many rows, the matrix products take {many} operations in place of {few}: "
             f"{cure}",
@@ -26,88 +31,114 @@ def must_cost_the_same(few, many, cure):
         )
 
 
-def cases_of_dispatch(generator):
-    """K = 1; K = E; all tokens to one expert; experts without tokens: the first, the last, between."""
-
-    def shuffled(n_tokens, top_k, open_experts):
-        return torch.stack([open_experts[torch.randperm(len(open_experts), generator=generator)[:top_k]]
-                            for _ in range(n_tokens)])  # fmt: skip
-
-    # Where all pairs, or those of each expert, are as many as features, weights run that lack `[:, None]`.
-    for experts_NK, E, D, I in (
-        (torch.tensor([[1]]), 2, 2, 1),
-        (torch.tensor([[1, 0], [0, 1]]), 2, 2, 1),
-        (torch.tensor([[1], [1]]), 3, 2, 2),
-        (torch.tensor([[1, 2], [0, 1], [2, 0]]), 3, 2, 2),
-        (torch.tensor([[1, 2, 0], [0, 2, 1], [2, 0, 1]]), 3, 2, 2),
-        (torch.tensor([[2, 3], [3, 0], [0, 2]]), 4, 3, 2),
-        (shuffled(5, 2, torch.tensor([0, 1, 3])), 5, 2, 2),
-        (shuffled(6, 3, torch.arange(4)), 4, 3, 2),
-    ):
-        x_ND = torch.randn(len(experts_NK), D, generator=generator)
-        weights_NK = torch.rand(experts_NK.shape, generator=generator) + 0.2
-        gate_up, down = (torch.randn(shape, generator=generator) for shape in ((E, 2 * I, D), (E, D, I)))
-        yield x_ND, weights_NK, experts_NK, gate_up, down
+def must_agree(got, expected, message, mistake):
+    """`must_equal`, with a name for what is wrong where it does not."""
+    if not close(got, expected):
+        raise Wrong(message, mistake=mistake)
 
 
-def _weights_count(function, x_ND, weights_NK, experts_NK, gate_up, down):
-    factor_N1 = 1 + torch.arange(1.0, len(x_ND) + 1)[:, None]
-    must_equal(
-        function(x_ND, factor_N1 * weights_NK, experts_NK, gate_up, down),
-        factor_N1 * function(x_ND, weights_NK, experts_NK, gate_up, down),
-        "A token's gate weights are made larger, 2 times, 3 times, and so on: its result must grow alike.",
-    )
+def right(test, function, case):
+    """Whether a function passes a property's test on a case."""
+    try:
+        test(function, *case)
+    except Wrong:
+        return False
+    return True
 
 
-def _choices_add_up(function, x_ND, weights_NK, experts_NK, gate_up, down):
-    alone = [
-        function(x_ND, weights_N1, experts_N1, gate_up, down)
-        for weights_N1, experts_N1 in zip(weights_NK.split(1, dim=1), experts_NK.split(1, dim=1), strict=True)
-    ]
-    must_equal(
-        function(x_ND, weights_NK, experts_NK, gate_up, down),
-        sum(alone),
-        "A token's result must be the sum of what each of its choices gives alone.",
-    )
+def equals(reference):
+    """A property's test: the result, a tensor, is the reference's."""
+    return lambda function, *case: must_equal(function(*case), reference(*case), "")
 
 
-def _tokens_apart(function, x_ND, weights_NK, experts_NK, gate_up, down):
-    alone = [
-        function(x_1D, weights_1K, experts_1K, gate_up, down)
-        for x_1D, weights_1K, experts_1K in zip(x_ND.split(1), weights_NK.split(1), experts_NK.split(1), strict=True)
-    ]
-    must_equal(
-        function(x_ND, weights_NK, experts_NK, gate_up, down),
-        torch.cat(alone),
-        "In company a token gets another result than alone: it is left out, or given what is another's.",
-    )
+def keeps_nothing(test, twins):
+    """A property's test: a call has no effect on the next.
+
+    ``twins(times, *case)`` are two inputs of the same sizes, which are no case's and grow with ``times``.
+    Only who is right on whichever twin comes first, and wrong on the other, is told; ``test`` finds what is wrong.
+    """
+
+    def property_test(function, *case):
+        (one, other), (before, after) = twins(17, *case), twins(18, *case)
+        if [right(test, function, twin) for twin in (one, other, after, before)] == [True, False, True, False]:
+            raise Wrong(
+                "The first input of some sizes gets its result, and the next, of the same sizes, a wrong one: it keeps "
+                "something from call to call, in a global, or in a default value that it writes to.",
+                mistake="keeps something from call to call",
+            )
+
+    return property_test
 
 
-def _closed_gate(function, x_ND, weights_NK, experts_NK, gate_up, down):
-    gate, up = gate_up.chunk(2, dim=1)
-    closed = torch.cat((torch.zeros_like(gate), up), dim=1)
-    y_ND = function(x_ND, weights_NK, experts_NK, closed, down)
-    must_equal(y_ND, torch.zeros_like(y_ND), "A gate of zeros, the upper half of `gate_up`, must let nothing through.")
+def any_strides(test):
+    """A property's test: what passes ``test`` passes it with inputs that are not contiguous, too."""
+
+    def property_test(function, *case):
+        case = tuple(_not_contiguous(value) if isinstance(value, Tensor) else value for value in case)
+        try:
+            if right(test, function, case):
+                return
+        except RuntimeError as error:
+            says = f"it stops: {str(error).splitlines()[0]}"
+        else:
+            says = "its result is wrong: what lies in memory is in another order."
+        says = f"With inputs that are not contiguous, as transposed ones are, {says}"
+        raise Wrong(says, mistake="contiguous inputs only")
+
+    return property_test
 
 
-def _more_experts_same_work(function, x_ND, weights_NK, experts_NK, gate_up, down):
-    E, K = len(down), experts_NK.shape[1]
-    N = 2 * E
-    x_ND, weights_NK = x_ND[:1].repeat(N, 1), weights_NK[:1].repeat(N, 1)
-
-    def work(times):
-        balanced_NK = (torch.arange(N)[:, None] + torch.arange(K)) % (times * E)
-        return operations(
-            function, x_ND, weights_NK, balanced_NK, gate_up.repeat(times, 1, 1), down.repeat(times, 1, 1)
-        )
-
-    must_cost_the_same(work(1), work(2), "each expert must compute its own tokens only, or choosing saves nothing.")
+def _not_contiguous(tensor):
+    """The same values, with other strides where there are two dimensions."""
+    return tensor if tensor.ndim < 2 else tensor.transpose(-1, -2).contiguous().transpose(-1, -2)
 
 
-PROPERTIES_OF_DISPATCH = (
-    Property("a closed gate lets nothing through", _closed_gate),
-    Property("the gate weights multiply what comes back", _weights_count),
-    Property("the choices of a token add up", _choices_add_up),
-    Property("no token is dropped, and none gets another's result", _tokens_apart),
-    Property("twice the experts to choose from cost no more operations", _more_experts_same_work),
-)
+def takes_many(test, smallest, *inputs):
+    """A property's test: ``test`` is passed with large inputs, too, each ``(what there is much of, *case)``.
+
+    They are the same whatever the case, and tried with the one of which ``smallest(*case)`` holds.
+    """
+
+    def property_test(function, *case):
+        for what, *large in inputs if smallest(*case) else ():
+            try:
+                test(function, *large)
+            except Wrong as wrong:
+                says = f"With {what} it is wrong. {wrong.message} Are there numbers of too few bits?"
+                raise Wrong(says, mistake="large numbers") from wrong
+
+    return property_test
+
+
+def keeps_precision(reference):
+    """A property's test: the result is not nearly right, as it is where something is rounded to 16 bits on the way."""
+
+    def test(function, *case):
+        got, expected = function(*case), reference(*case)
+        near = torch.isclose(got, expected, rtol=2e-2, atol=1e-2 * expected.abs().max().item())
+        exact = torch.isclose(got, expected, rtol=2e-5, atol=1e-6)
+        if near.all() and 2 * exact.sum() < exact.numel() and expected.numel() > 3 and not close(got, expected):
+            raise Wrong(
+                "It is right to two or three digits only, as where something is rounded to bfloat16 or float16 on the "
+                "way: keep the type of the inputs.",
+                got=got,
+                expected=expected,
+                mistake="too few digits",
+            )
+
+    return test
+
+
+def takes_large(reference, enlarge):
+    """A property's test: who is right on a case is so on the one that ``enlarge`` makes of it, of large numbers."""
+
+    def test(function, *case):
+        large = enlarge(*case)
+        if right(equals(reference), function, case) and not right(equals(reference), function, large):
+            raise Wrong(
+                "It is right for these numbers, and wrong for others a hundred times as large: something is cut off, "
+                "or overflows.",
+                mistake="large numbers",
+            )
+
+    return test

@@ -3,16 +3,17 @@
 import torch
 
 from mini_moe.course.checking.exercise import Exercise, Mistake, Property, agrees_with
-from mini_moe.course.exercises.dispatch.shared import PROPERTIES_OF_DISPATCH, cases_of_dispatch
-from mini_moe.course.exercises.dispatch.shared_mistakes import MISTAKES_OF_DISPATCH, dispatched, summed
+from mini_moe.course.exercises.dispatch.expert_mistakes import dispatched, summed
+from mini_moe.course.exercises.dispatch.layer import PROPERTIES_OF_LAYER, cases_of_layer
+from mini_moe.course.exercises.dispatch.layer_mistakes import MISTAKES_OF_LAYER
 from mini_moe.dispatch import sliced
 
 EXERCISE = Exercise(
     reference=sliced,
-    cases=cases_of_dispatch,
-    properties=(*PROPERTIES_OF_DISPATCH, Property("agrees with the library, gradients too", agrees_with(sliced))),
+    cases=cases_of_layer,
+    properties=(*PROPERTIES_OF_LAYER, Property("agrees with the library, gradients too", agrees_with(sliced))),
     mistakes=(
-        *MISTAKES_OF_DISPATCH,
+        *MISTAKES_OF_LAYER,
         *(
             Mistake(
                 "left in sorted order",
@@ -55,6 +56,11 @@ EXERCISE = Exercise(
             dispatched(weight=lambda weights_NK, pair, token: weights_NK.flatten()),
         ),
         Mistake(
+            "weights sorted by size",
+            "The gate weights are sorted by their own size: they go with their pairs, `weights_NK.flatten()[pair_J]`.",
+            dispatched(weight=lambda weights_NK, pair, token: weights_NK.flatten().sort().values),
+        ),
+        Mistake(
             "weights by token",
             "The flat gate weights are looked up by the token: they are numbered by pair, "
             "`weights_NK.flatten()[pair_J]`.",
@@ -79,6 +85,14 @@ EXERCISE = Exercise(
         ),
         *(
             Mistake(
+                "K taken for 2",
+                "Pairs are divided by 2 for their token, as if each had two choices: it has K, `experts_NK.shape[1]`.",
+                dispatched(token=token),
+            )
+            for token in (lambda pair, N, K, E: pair // 2, lambda pair, N, K, E: (pair // 2).clamp(max=N - 1))
+        ),
+        *(
+            Mistake(
                 "wrong token of a pair",
                 "The token of a pair is worked out wrongly: pair n K + k is the k-th choice of token n, so "
                 "n = `pair // K`; and pairs in their own order have the shape (N, K, D), not (K, N, D).",
@@ -99,7 +113,7 @@ EXERCISE = Exercise(
         "Row j is token `token_J[j]`, with the weight `weights_NK.flatten()[pair_J][j]`. "
         "`torch.zeros_like(x_ND).index_add(0, token_J, rows)` adds up the rows of each token.",
         "gate, up = sliced_linear(x_ND[token_J], gate_up, ends_E).chunk(2, dim=-1); "
-        "y_JD = sliced_linear(F.silu(gate) * up, down, ends_E) * weights_NK.flatten()[pair_J, None]",
+        "y_JD = sliced_linear(F.silu(gate) * up, down, ends_E) * weights_NK.flatten()[pair_J, None].to(x_ND.dtype)",
     ),
     difficulty=3,
     minutes=12,

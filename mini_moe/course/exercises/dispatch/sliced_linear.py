@@ -1,17 +1,26 @@
 """Lesson 05, `sliced_linear`: a product for each slice of rows."""
 
-from itertools import pairwise, takewhile
-
 import torch
-import torch.nn.functional as F
 
-from mini_moe.course.checking.exercise import Exercise, Mistake, Property, agrees_with, must_equal
-from mini_moe.course.exercises.dispatch.shared import must_cost_the_same, operations
+from mini_moe.course.checking.exercise import Exercise, Property, Wrong, agrees_with
+from mini_moe.course.checking.observe import close
+from mini_moe.course.exercises.dispatch.shared import (
+    any_strides,
+    equals,
+    keeps_nothing,
+    keeps_precision,
+    must_agree,
+    must_cost_the_same,
+    operations,
+    takes_large,
+)
+from mini_moe.course.exercises.dispatch.sliced_linear_mistakes import MISTAKES
 from mini_moe.dispatch import sliced_linear
 
 
 def _cases_of_sliced_linear(generator):
     for ends, out, D in (
+        ((1,), 1, 1),
         ((0, 1), 1, 2),
         ((1, 3), 2, 2),
         ((2, 2, 3), 1, 2),
@@ -24,35 +33,46 @@ def _cases_of_sliced_linear(generator):
         yield *(torch.randn(shape, generator=generator) for shape in shapes), torch.tensor(ends)
 
 
-def _own_matrix(function, x_JD, weight, ends_E):
-    factor_E = torch.arange(1.0, len(ends_E) + 1)
-    y_JD = function(x_JD, factor_E[:, None, None] * torch.eye(x_JD.shape[1]), ends_E)
-    expert_J = [sum(j >= end for end in ends_E.tolist()) for j in range(len(x_JD))]
-    must_equal(
-        y_JD,
-        factor_E[expert_J][:, None] * x_JD,
-        "Where expert 0 multiplies by 1, expert 1 by 2, and so on, each row must come out so many times as large.",
-    )
-
-
 def _rows_apart(function, x_JD, weight, ends_E):
     y = function(x_JD, weight, ends_E)
     changed = x_JD.clone()
     changed[-1] += 3
-    must_equal(function(changed, weight, ends_E)[:-1], y[:-1], "Changing the last row changes the results before it.")
+    must_agree(
+        function(changed, weight, ends_E)[:-1],
+        y[:-1],
+        "Changing the last row changes the results before it: each row is worked on alone.",
+        "rows not worked on alone",
+    )
 
 
 def _empty_passed_over(function, x_JD, weight, ends_E):
     unused = torch.full_like(weight[:1], 1e3)
-    must_equal(
-        function(
-            x_JD,
-            torch.cat((unused, weight[:1], unused, weight[1:])),
-            torch.cat((ends_E.new_zeros(1), ends_E[:1], ends_E)),
-        ),
+    more = torch.cat((unused, weight[:1], unused, weight[1:])), torch.cat((ends_E.new_zeros(1), ends_E[:1], ends_E))
+    must_agree(
+        function(x_JD, *more),
         function(x_JD, weight, ends_E),
         "Experts without rows are put in between: the results must stay, for their matrices are nobody's.",
+        "experts without rows not passed over",
     )
+
+
+def _own_matrix(function, x_JD, weight, ends_E):
+    """With a multiple of the unit matrix for each expert."""
+    factor_E = torch.arange(1.0, len(ends_E) + 1)
+    y_JD = function(x_JD, factor_E[:, None, None] * torch.eye(x_JD.shape[1]), ends_E)
+    for j, row in enumerate(y_JD):
+        own = sum(j >= end for end in ends_E.tolist())
+        if close(row, factor_E[own] * x_JD[j]):
+            continue
+        for expert, factor in enumerate(factor_E):
+            if close(row, factor * x_JD[j]):
+                says = f"Row {j} is expert {own}'s, by `ends_E`, but is multiplied by the matrix of expert {expert}."
+                raise Wrong(says, mistake="another expert's matrix")
+        raise Wrong(
+            f"Where every matrix is a multiple of the unit matrix, row {j} is no multiple of row {j} of `x_JD` as one "
+            "of the experts' would be.",
+            mistake="not a product with an expert's matrix",
+        )
 
 
 def _more_matrices_same_work(function, x_JD, weight, ends_E):
@@ -65,154 +85,42 @@ def _more_matrices_same_work(function, x_JD, weight, ends_E):
     )
 
 
-def _owner(change=lambda expert_J, ends_E: expert_J, right=True):
-    """The product whose row j meets the matrix ``change(the right ones, ends)[j]``, for the mistakes."""
-
-    def function(x_JD, weight, ends_E):
-        expert_J = torch.searchsorted(ends_E, torch.arange(len(x_JD)), right=right)
-        return torch.einsum("jd,jod->jo", x_JD, weight[change(expert_J, ends_E)])
-
-    return function
-
-
-def _between(bounds):
-    """The product of rows start to end for each ``(start, end)`` of ``bounds(ends)``, one after the other."""
-
-    def function(x_JD, weight, ends_E):
-        pairs = zip(bounds(ends_E.tolist()), weight, strict=False)
-        return torch.cat([F.linear(x_JD[start:end], w) for (start, end), w in pairs])
-
-    return function
+def _type_of_rows(function, x_JD, weight, ends_E):
+    for dtype in (torch.bfloat16, torch.float64):
+        name = f"{dtype}"[6:]
+        try:
+            y_JD = function(x_JD.to(dtype), weight.to(dtype), ends_E)
+        except RuntimeError as error:
+            says = f"With rows and matrices of {name} it stops: {str(error).splitlines()[0]}"
+            raise Wrong(says, mistake="types not brought together") from error
+        if y_JD.dtype != dtype:
+            says = f"With rows and matrices of {name} the result is {f'{y_JD.dtype}'[6:]}: give it in their type."
+            raise Wrong(says, mistake="not in the type of the rows")
 
 
-def _written(bounds):
-    """The same, each written to its rows of a result that begins with zeros."""
-
-    def function(x_JD, weight, ends_E):
-        y = x_JD.new_zeros(len(x_JD), weight.shape[1])
-        for (start, end), w in zip(bounds(ends_E.tolist()), weight, strict=False):
-            y[start:end] = F.linear(x_JD[start:end], w)
-        return y
-
-    return function
-
-
-def _as_sizes(ends):
-    starts = [sum(ends[:e]) for e in range(len(ends))]
-    return [(start, start + end) for start, end in zip(starts, ends, strict=True)]
+def _twins(times, x_JD, weight, ends_E):
+    """The experts' numbers of rows as they are, and in the reverse order."""
+    size_E = times * ends_E.diff(prepend=ends_E.new_zeros(1))
+    x_JD = x_JD.repeat(times, 1)
+    return (x_JD, weight, size_E.cumsum(0)), (x_JD, weight, size_E.flip(0).cumsum(0))
 
 
 EXERCISE = Exercise(
     reference=sliced_linear,
     cases=_cases_of_sliced_linear,
     properties=(
-        Property("each row meets the matrix of its own expert", _own_matrix),
+        Property("a call has no effect on the next", keeps_nothing(equals(sliced_linear), _twins)),
+        Property("no digits are lost on the way", keeps_precision(sliced_linear)),
         Property("each row is worked on alone", _rows_apart),
+        Property("each row meets the matrix of its own expert", _own_matrix),
         Property("experts without rows are passed over", _empty_passed_over),
+        Property("large numbers are taken", takes_large(sliced_linear, lambda x_JD, *rest: (100 * x_JD, *rest))),
         Property("twice the experts cost no more operations", _more_matrices_same_work),
+        Property("inputs need not be contiguous", any_strides(equals(sliced_linear))),
+        Property("the result is in the type of the rows", _type_of_rows),
         Property("agrees with the library, gradients too", agrees_with(sliced_linear)),
     ),
-    mistakes=(
-        Mistake(
-            "experts without rows not counted",
-            "Experts without rows are skipped and the others numbered anew: skip their matrices, too, so that rows and "
-            "matrices stay together.",
-            _owner(lambda expert, ends: expert.unique(return_inverse=True)[1]),
-        ),
-        *(
-            Mistake(
-                "ends taken for sizes",
-                "`ends_E` is taken for sizes: it says where slices end. Their sizes are the differences, "
-                "`ends_E.diff(prepend=...)`.",
-                shape(_as_sizes),
-            )
-            for shape in (_between, _written)
-        ),
-        *(
-            Mistake(
-                "every slice starts at 0",
-                "Every slice starts at row 0, or meets the last matrix: it starts where the one before it ends, and "
-                "meets its own expert's.",
-                shape(lambda ends: [(0, end) for end in ends]),
-            )
-            for shape in (_between, _written)
-        ),
-        *(
-            Mistake(
-                "first slice left out",
-                "The first slice is lost: expert 0 has the rows from 0 to `ends_E[0]`.",
-                shape(bounds),
-            )
-            for shape in (_between, _written)
-            for bounds in (
-                pairwise,
-                lambda ends: pairwise((*ends, None)),
-                lambda ends: [(0, 0), *pairwise(ends)],
-            )
-        ),
-        *(
-            Mistake(
-                "last slice left out",
-                "The last slice is lost: E slices need E ends and a start of 0 before them.",
-                shape(lambda ends: pairwise((0, *ends[:-1]))),
-            )
-            for shape in (_between, _written)
-        ),
-        *(
-            Mistake(
-                "stops at an empty expert",
-                "It stops at the first expert without rows: go on with the next.",
-                shape(lambda ends: takewhile(lambda slice: slice[0] < slice[1], pairwise((0, *ends)))),
-            )
-            for shape in (_between, _written)
-        ),
-        Mistake(
-            "only the last slice",
-            "Only the last expert's rows are left: make the result before the loop, not in it.",
-            _written(lambda ends: [*[(0, 0)] * (len(ends) - 1), (ends[-2], ends[-1])]),
-        ),
-        Mistake(
-            "one row too few",
-            "The last row of each slice is left out: a slice `x[start:end]` goes up to `end - 1` by itself.",
-            _written(lambda ends: [(start, max(start, end - 1)) for start, end in pairwise((0, *ends))]),
-        ),
-        Mistake(
-            "boundary on the wrong side",
-            "The first row of a slice is given to the expert before: row `ends_E[e]` is the first that is *not* "
-            "expert e's. `torch.searchsorted` wants `right=True`.",
-            _owner(right=False),
-        ),
-        *(
-            Mistake(
-                "the next expert's matrix",
-                "The matrices are off by one: rows meet that of the expert before or after theirs.",
-                _owner(lambda expert, ends, step=step: (expert + step) % len(ends)),
-            )
-            for step in (-1, 1)
-        ),
-        Mistake(
-            "matrices in reverse",
-            "The matrices are taken in the reverse order: the first rows are expert 0's.",
-            _owner(lambda expert, ends: len(ends) - 1 - expert),
-        ),
-        *(
-            Mistake(
-                "one matrix for all rows",
-                "All rows meet the same matrix: each expert's rows have their own, `weight[e]`.",
-                lambda x_JD, weight, ends_E, join=join: F.linear(x_JD, join(weight)),
-            )
-            for join in (
-                lambda weight: weight.mean(dim=0),
-                lambda weight: weight.sum(dim=0),
-                lambda weight: weight[0],
-            )
-        ),
-        Mistake(
-            "weight not transposed",
-            "The matrices are not transposed: each is (out, D), as `F.linear` takes it; with @ write `rows @ w.T`.",
-            lambda x_JD, weight, ends_E: sliced_linear(x_JD, weight.transpose(1, 2), ends_E),
-        ),
-    ),
+    mistakes=MISTAKES,
     hints=(
         "Expert e has the rows from ends[e - 1] (from 0, for the first) to ends[e]. One product for each, then join.",
         "`x_JD.split(sizes)` cuts the rows into slices of these sizes, also of size 0, and `torch.cat` joins them. "

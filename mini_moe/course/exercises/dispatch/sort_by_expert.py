@@ -3,11 +3,13 @@
 import torch
 import torch.nn.functional as F
 
-from mini_moe.course.checking.exercise import Exercise, Mistake, Property, must_equal
+from mini_moe.course.checking.exercise import Exercise, Mistake, Property, Wrong
+from mini_moe.course.exercises.dispatch.shared import any_strides, keeps_nothing, must_agree, takes_many
 from mini_moe.dispatch import sort_by_expert
 
 
 def _cases_of_sort(generator):
+    yield torch.tensor([[0]]), 1
     yield torch.tensor([[1]]), 2
     yield torch.tensor([[1, 0], [0, 1]]), 2
     yield torch.tensor([[2, 0], [0, 3], [3, 2]]), 4
@@ -19,28 +21,57 @@ def _cases_of_sort(generator):
 
 def _each_pair_once(function, experts_NK, n_experts):
     pair_J, _ = function(experts_NK, n_experts)
-    must_equal(
+    must_agree(
         pair_J.sort().values,
         torch.arange(experts_NK.numel()),
         "Each pair must come once: put in order, `pair_J` is 0, 1, 2, ... up to N K - 1.",
+        "not each pair once",
     )
 
 
 def _in_order(function, experts_NK, n_experts):
     pair_J, _ = function(experts_NK, n_experts)
     expert_J = experts_NK.flatten()[pair_J]
-    must_equal(
-        expert_J,
-        expert_J.sort().values,
-        f"In the order of `pair_J`, the pairs belong to the experts {', '.join(map(str, expert_J.tolist()))}: those of "
-        "expert 0 come first, in any order, then those of 1, ...",
-    )
+    wrong = (expert_J.diff() < 0).nonzero().flatten()
+    if len(wrong):
+        j = wrong[0].item()
+        raise Wrong(
+            f"In `pair_J`, pair {pair_J[j]}, of expert {expert_J[j]}, stands before pair {pair_J[j + 1]}, of expert "
+            f"{expert_J[j + 1]}: those of expert 0 come first, in any order, then those of 1, ...",
+            mistake="not in the order of the experts",
+        )
 
 
 def _ends_right(function, experts_NK, n_experts):
     _, ends_E = function(experts_NK, n_experts)
     expected = torch.stack([(experts_NK <= expert).sum() for expert in range(n_experts)])
-    must_equal(ends_E, expected, "The pairs of expert e end where all those of experts 0 to e have been counted.")
+    must_agree(
+        ends_E,
+        expected,
+        "The pairs of expert e end where all those of experts 0 to e have been counted.",
+        "ends not where the pairs end",
+    )
+
+
+def _all_right(function, *case):
+    for test in (_each_pair_once, _in_order, _ends_right):
+        test(function, *case)
+
+
+# More experts, and more pairs, than 8 bits can number, or than bfloat16 and float16 can tell apart.
+_HIGH = torch.tensor([299, 298, 130, 257, 258, 256, 256, 255, 257, 129, 0, 299, 127, 128, 261, 260, 259, 1])
+_MANY = torch.arange(5001) * 7 // 3 % 3
+_large = takes_many(
+    _all_right,
+    lambda experts_NK, n_experts: n_experts == 1,
+    ("300 experts", _HIGH.view(9, 2), 300),
+    ("5,001 pairs", _MANY.view(1667, 3), 3),
+)
+
+
+def _twins(times, experts_NK, n_experts):
+    tall = experts_NK[:6].repeat(times, 1)
+    return (tall, n_experts), (n_experts - 1 - tall, n_experts)
 
 
 # Pairs of one expert may stand in any order. These are the ones people get: by token, by choice, and backwards.
@@ -83,9 +114,12 @@ EXERCISE = Exercise(
     reference=sort_by_expert,
     cases=_cases_of_sort,
     properties=(
+        Property("a call has no effect on the next", keeps_nothing(_all_right, _twins)),
         Property("each pair comes once", _each_pair_once),
         Property("pairs stand in the order of their experts", _in_order),
         Property("the ends tell where each expert's pairs end", _ends_right),
+        Property("many experts and many pairs are taken", _large),
+        Property("the choices need not be contiguous", any_strides(_all_right)),
     ),
     mistakes=tuple(
         Mistake(name, says, function)
@@ -133,9 +167,32 @@ EXERCISE = Exercise(
                 ),
             ),
             (
+                "K taken for 2",
+                "The pairs are numbered n * 2 + k, as if each token had two choices: it has K, `experts_NK.shape[1]`.",
+                _with_pairs(lambda pair, experts_NK: pair // experts_NK.shape[1] * 2 + pair % experts_NK.shape[1]),
+            ),
+            (
+                "first choices only",
+                "Only the first choice of each token is sorted: all N K pairs are, `experts_NK.flatten()`.",
+                tuple(
+                    lambda experts_NK, n_experts, step=step, ends=ends: (
+                        sort_by_expert(experts_NK[:, :1], n_experts)[0] * step(experts_NK),
+                        ends(experts_NK, n_experts),
+                    )
+                    for step in (lambda experts_NK: experts_NK.shape[1], lambda experts_NK: 1)
+                    for ends in (_ends, lambda experts_NK, n_experts: _ends(experts_NK[:, :1], n_experts))
+                ),
+            ),
+            (
                 "sorted within each token",
                 "Each token's choices are sorted by themselves: sort all pairs together, `experts_NK.flatten()`.",
                 (
+                    lambda experts_NK, n_experts: (
+                        (
+                            experts_NK.argsort(dim=-1) + experts_NK.shape[1] * torch.arange(len(experts_NK))[:, None]
+                        ).flatten(),
+                        _ends(experts_NK, n_experts),
+                    ),
                     lambda experts_NK, n_experts: (experts_NK.argsort(dim=-1).flatten(), _ends(experts_NK, n_experts)),
                     lambda experts_NK, n_experts: (experts_NK.argsort(dim=-1), _ends(experts_NK, n_experts)),
                 ),
@@ -186,6 +243,23 @@ EXERCISE = Exercise(
                     *_with_ends(lambda count: count[count > 0].cumsum(0)),
                     *_with_ends(lambda count: count[: int(count.nonzero().max()) + 1].cumsum(0)),
                 ),
+            ),
+            (
+                "no end without pairs",
+                "The end of an expert without pairs is 0: it has the same as the expert before it, for its slice is "
+                "empty. Add up the counts, `cumsum(0)`.",
+                _with_ends(lambda count: count.cumsum(0) * (count > 0)),
+            ),
+            (
+                "the next expert's ends",
+                "The ends are off by one expert: the first is where the pairs of expert 0 end, not those of expert 1.",
+                _with_ends(lambda count: count.cumsum(0)[1:])
+                + _with_ends(lambda count: torch.cat((count.cumsum(0)[1:], count.sum()[None]))),
+            ),
+            (
+                "last end left out",
+                "The last expert's end is missing: there are E of them, one for each expert.",
+                _with_ends(lambda count: count.cumsum(0)[:-1]),
             ),
             (
                 "each expert counted once",

@@ -4,7 +4,8 @@ from itertools import pairwise
 
 import torch
 
-from mini_moe.course.checking.exercise import Exercise, Property, Wrong
+from mini_moe.course.checking.exercise import Exercise, Illegal, Property, Wrong, refuses
+from mini_moe.course.exercises.dispatch.shared import keeps_nothing, takes_many
 from mini_moe.course.exercises.dispatch.tile_table_mistakes import MISTAKES
 from mini_moe.kernels.tiles import tile_table
 
@@ -12,6 +13,7 @@ from mini_moe.kernels.tiles import tile_table
 def _cases_of_tiles(generator):
     yield torch.tensor([0, 1]), 2
     yield torch.tensor([1, 3]), 1
+    yield torch.tensor([1]), 1
     yield torch.tensor([3, 3, 8]), 4
     yield torch.tensor([0, 0, 7, 7]), 3
     yield torch.tensor([4, 8, 8, 16]), 4
@@ -25,7 +27,8 @@ def _tiles_of(function, ends_E, block):
     ends = ends_E.tolist()
     for expert, row in zip(*(result.tolist() for result in function(ends_E, block)), strict=True):
         if not 0 <= expert < len(ends):
-            raise Wrong(f"A tile belongs to expert {expert}: there are the experts 0 to {len(ends) - 1}.")
+            says = f"A tile belongs to expert {expert}: there are the experts 0 to {len(ends) - 1}."
+            raise Wrong(says, mistake="no such expert")
         yield expert, row, min(row + block, ends[expert])
 
 
@@ -35,7 +38,8 @@ def _at_home(function, ends_E, block):
         start, end = bounds[expert]
         if not start <= row < end:
             has = f"rows {start} to {end - 1}" if start < end else "no rows"
-            raise Wrong(f"A tile of expert {expert} starts at row {row}, but this expert has {has}.")
+            says = f"A tile of expert {expert} starts at row {row}, but this expert has {has}."
+            raise Wrong(says, mistake="not a row of its expert")
 
 
 def _each_row_once(function, ends_E, block):
@@ -45,7 +49,8 @@ def _each_row_once(function, ends_E, block):
             times[j] += 1
     for j, n in enumerate(times):
         if n != 1:
-            raise Wrong(f"Row {j} is in {n or 'no'} tile{'s' * (n > 1)}: each must be in one, or its result is wrong.")
+            says = f"Row {j} is in {n or 'no'} tile{'s' * (n > 1)}: each must be in one, or its result is wrong."
+            raise Wrong(says, mistake="rows in several tiles" if n else "rows in no tile")
 
 
 def _no_rows(function, ends_E, block):
@@ -56,21 +61,52 @@ def _no_rows(function, ends_E, block):
         raise Wrong(
             f"{where} it stops, with {type(error).__name__}: {error}", mistake="no rows not foreseen"
         ) from error
-    if any(len(result) or result.dtype != torch.int64 for result in results):
+    if any(len(result) for result in results):
+        raise Wrong(f"{where} there is a tile: it would hold no rows.", mistake="no rows not foreseen")
+    if any(result.dtype != torch.int64 for result in results):
         raise Wrong(
-            f"{where} both results must be empty and still int64: of an empty list `torch.tensor` makes floats, unless "
-            "it is told `dtype=torch.int64`.",
+            f"{where} both results must still be int64: of an empty list `torch.tensor` makes floats, unless it is "
+            "told `dtype=torch.int64`.",
             mistake="no rows not foreseen",
         )
 
+
+def _all_right(function, ends_E, block):
+    _at_home(function, ends_E, block)
+    _each_row_once(function, ends_E, block)
+
+
+def _twins(times, ends_E, block):
+    """The same counts of rows, over and over, and in the reverse order."""
+    count_E = ends_E.diff(prepend=ends_E.new_zeros(1)).repeat(times)
+    return (count_E.cumsum(0), block), ((count_E.flip(0) + torch.arange(len(count_E)) % 2).cumsum(0), block)
+
+
+def _block(number, ends=lambda ends_E: ends_E):
+    return lambda ends_E, block: Illegal((ends(ends_E), number), "block", number, why="A tile has one row or more.")
+
+
+# More experts than 8 bits can number, and more rows than 16.
+_MANY = torch.zeros(300, dtype=torch.int64).index_fill(0, torch.tensor([130, 131, 299]), 23_456).cumsum(0)
 
 EXERCISE = Exercise(
     reference=tile_table,
     cases=_cases_of_tiles,
     properties=(
+        Property("a call has no effect on the next", keeps_nothing(_all_right, _twins)),
         Property("each tile starts at a row of its own expert", _at_home),
         Property("each row is in one tile", _each_row_once),
         Property("no rows at all make empty results, of int64 all the same", _no_rows),
+        Property(
+            "many experts and many rows are taken",
+            takes_many(
+                _all_right, lambda ends_E, block: len(ends_E) == 1, ("300 experts and 70,368 rows", _MANY, 1000)
+            ),
+        ),
+        Property(
+            "a block below 1 is refused",
+            refuses(_block(0), _block(-1), _block(-3), _block(0, torch.zeros_like), _block(-1, torch.zeros_like)),
+        ),
     ),
     mistakes=MISTAKES,
     hints=(
@@ -79,9 +115,9 @@ EXERCISE = Exercise(
         "With loops: `for row in range(start, end, block)` for each expert. Without: `repeat_interleave(tiles_E)` "
         "writes each expert as often as it has tiles, and a tile's place within its expert is its number less that of "
         "the expert's first tile.",
-        "start = 0; for expert, end in enumerate(ends_E.tolist()): collect (expert, row) for row in "
-        "range(start, end, block); then start = end. Make two tensors of the two columns, with dtype=torch.int64, "
-        "or empty ones would be floats.",
+        "First refuse a block below 1. Then start = 0; for expert, end in enumerate(ends_E.tolist()): collect "
+        "(expert, row) for row in range(start, end, block); then start = end. Make two tensors of the columns, with "
+        "dtype=torch.int64, or empty ones would be floats.",
     ),
     difficulty=2,
     minutes=12,

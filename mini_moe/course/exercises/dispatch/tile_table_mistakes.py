@@ -39,6 +39,31 @@ def _spanning(right):
     return function
 
 
+def _only(keep):
+    """The right tiles of which ``keep(expert, offset, ends, block)`` holds; offset: from the expert's start."""
+
+    def function(ends_E, block):
+        expert_Z, row_Z = tile_table(ends_E, block)
+        start_E = ends_E - ends_E.diff(prepend=ends_E.new_zeros(1))
+        kept_Z = keep(expert_Z, row_Z - start_E[expert_Z], ends_E, block)
+        return expert_Z[kept_Z], row_Z[kept_Z]
+
+    return function
+
+
+def _before_empty(expert_Z, offset_Z, ends_E, block):
+    empty = (ends_E.diff(prepend=ends_E.new_zeros(1)) == 0).nonzero().flatten()
+    return expert_Z < (empty[0] if len(empty) else len(ends_E))
+
+
+def _cut_at_multiples(ends_E, block):
+    """Every row that begins an expert, or is a multiple of the block."""
+    row_Z = torch.arange(int(ends_E[-1]))
+    expert_Z = torch.searchsorted(ends_E, row_Z, right=True)
+    cut_Z = (row_Z % block == 0) | (expert_Z.diff(prepend=expert_Z[:1] - 1) > 0)
+    return expert_Z[cut_Z], row_Z[cut_Z]
+
+
 MISTAKES = (
     *(
         Mistake(
@@ -140,6 +165,75 @@ MISTAKES = (
         ),
     ),
     Mistake(
+        "cut at multiples of the block",
+        "The rows are cut wherever their number is a multiple of `block`: count from each expert's first row, and only "
+        "its last tile may be short.",
+        _cut_at_multiples,
+    ),
+    Mistake(
+        "ends added up",
+        "`ends_E` is added up once more, as if it held numbers of rows: it holds the ends, added up already.",
+        lambda ends_E, block: tile_table(ends_E.cumsum(0), block),
+    ),
+    Mistake(
+        "first expert left out",
+        "The first expert's rows are in no tile: they start at 0, which has to stand before the ends, "
+        "`ends_E.diff(prepend=...)`.",
+        _only(lambda expert, offset, ends, block: expert > 0),
+    ),
+    Mistake(
+        "last expert left out",
+        "The last expert's rows are in no tile: E experts have E ends, and start at a 0 before them.",
+        _only(lambda expert, offset, ends, block: expert < len(ends) - 1),
+    ),
+    Mistake(
+        "stops at an empty expert",
+        "It stops at the first expert without rows: go on with the next.",
+        _only(_before_empty),
+    ),
+    Mistake(
+        "two tiles at most",
+        "No expert has more than two tiles: it has as many as its rows need.",
+        _only(lambda expert, offset, ends, block: offset < 2 * block),
+    ),
+    Mistake(
+        "as many tiles as the busiest",
+        "Every expert has as many tiles as the one with most rows: each has as many as its own rows need.",
+        _tiled(tiles=lambda count, end, block: _up(count, block).max().expand_as(count)),
+    ),
+    Mistake(
+        "block not used",
+        "Whatever `block` is, tiles have 4 rows, as in the example: they have `block` rows.",
+        lambda ends_E, block: tile_table(ends_E, 4),
+    ),
+    Mistake(
+        "one row too few",
+        "Tiles have `block - 1` rows: from row r on, `block` rows go up to r + block - 1, and the next is r + block.",
+        lambda ends_E, block: tile_table(ends_E, max(block - 1, 1)),
+    ),
+    Mistake(
+        "short tile first",
+        "The short tile comes first, for tiles are cut from an expert's end: begin at its first row, the last tile may "
+        "be short.",
+        _tiled(
+            row=lambda start, end, place, block: (
+                start + (place > 0) * ((end - start - 1) % block + 1 + (place - 1) * block)
+            )
+        ),
+    ),
+    *(
+        Mistake(
+            "last tile moved back",
+            "An expert's last tile is moved back until it is full: its rows are then computed twice, or are another "
+            "expert's. Leave it short.",
+            _tiled(row=row),
+        )
+        for row in (
+            lambda start, end, place, block: torch.minimum(start + place * block, end - block).clamp(min=0),
+            lambda start, end, place, block: torch.maximum(torch.minimum(start + place * block, end - block), start),
+        )
+    ),
+    Mistake(
         "counted from the end",
         "The rows are counted from where the expert's rows end: they start where those of the expert before end.",
         _tiled(row=lambda start, end, place, block: end + place * block),
@@ -165,6 +259,11 @@ MISTAKES = (
         "experts numbered anew",
         "The experts that have rows are numbered anew: keep their numbers, for they say which matrix a tile meets.",
         _tiled(expert=lambda expert_Z: expert_Z.unique(return_inverse=True)[1]),
+    ),
+    Mistake(
+        "experts counted from 1",
+        "The experts are numbered from 1: they are numbered from 0, as their matrices are.",
+        _tiled(expert=lambda expert_Z: expert_Z + 1),
     ),
     Mistake(
         "results exchanged",

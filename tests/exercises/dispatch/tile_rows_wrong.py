@@ -1,6 +1,7 @@
-"""Wrong answers to `tile_table`."""
+"""Wrong answers to `tile_table`: which row a tile starts with, whose it is, and in what form they are given."""
 
 import math
+from itertools import pairwise
 
 import torch
 from exercises.answers import Answers
@@ -160,3 +161,80 @@ def _(ends_E, block):
             rows.append(start + i)
         start = end
     return torch.tensor(experts), torch.tensor(rows)
+
+
+@wrong("experts counted from 1")
+def _(ends_E, block):
+    experts, rows, start = [], [], 0
+    for number, end in enumerate(ends_E.tolist(), start=1):
+        for row in range(start, end, block):
+            experts.append(number)
+            rows.append(row)
+        start = end
+    return torch.tensor(experts), torch.tensor(rows)
+
+
+@wrong("short tile first")
+def _(ends_E, block):
+    experts, rows, start = [], [], 0
+    for e, end in enumerate(ends_E.tolist()):
+        for row in sorted([start, *range(end - block, start, -block)]) if end > start else []:
+            experts.append(e)
+            rows.append(row)
+        start = end
+    return torch.tensor(experts, dtype=torch.int64), torch.tensor(rows, dtype=torch.int64)
+
+
+@wrong("last tile moved back", "into the expert before, if need be")
+def _(ends_E, block):
+    experts, rows, start = [], [], 0
+    for e, end in enumerate(ends_E.tolist()):
+        for row in range(start, end, block):
+            experts.append(e)
+            rows.append(max(0, min(row, end - block)))
+        start = end
+    return torch.tensor(experts, dtype=torch.int64), torch.tensor(rows, dtype=torch.int64)
+
+
+@wrong("last tile moved back", "within its expert")
+def _(ends_E, block):
+    experts, rows, start = [], [], 0
+    for e, end in enumerate(ends_E.tolist()):
+        for row in range(start, end, block):
+            experts.append(e)
+            rows.append(max(start, min(row, end - block)))
+        start = end
+    return torch.tensor(experts, dtype=torch.int64), torch.tensor(rows, dtype=torch.int64)
+
+
+@wrong("changes its input", "ends made counts")
+def _(ends_E, block):
+    starts = torch.cat((torch.zeros(1, dtype=torch.int64), ends_E[:-1]))
+    ends_E -= starts
+    tiles = -(-ends_E // block)
+    expert = torch.arange(len(tiles)).repeat_interleave(tiles)
+    place = torch.arange(len(expert)) - (tiles.cumsum(0) - tiles)[expert]
+    return expert, starts[expert] + place * block
+
+
+@wrong("wrong shape", "squeezed")
+def _(ends_E, block):
+    tiles = [(e, row) for e, (a, b) in enumerate(pairwise((0, *ends_E.tolist()))) for row in range(a, b, block)]
+    return tuple(torch.tensor(column).squeeze() for column in zip(*tiles, strict=True))
+
+
+def narrow(expert=torch.int64, row=torch.int64):
+    """A right table that was kept in other types on the way."""
+
+    def table(ends_E, block):
+        tiles = [(e, r) for e, (a, b) in enumerate(pairwise((0, *ends_E.tolist()))) for r in range(a, b, block)]
+        experts, rows = torch.tensor(tiles, dtype=torch.int64).view(-1, 2).unbind(1)
+        return experts.to(expert).long(), rows.to(row).long()
+
+    return table
+
+
+wrong("large numbers", "rows in int16")(narrow(row=torch.int16))
+wrong("large numbers", "rows in float16")(narrow(row=torch.float16))
+wrong("large numbers", "experts in int8")(narrow(expert=torch.int8))
+wrong("large numbers", "experts in uint8")(narrow(expert=torch.uint8))
