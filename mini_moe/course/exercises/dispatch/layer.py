@@ -2,13 +2,12 @@
 
 import torch
 
-from mini_moe.course.checking.exercise import Property, Wrong
+from mini_moe.course.checking.exercise import Property, Wrong, must_equal
 from mini_moe.course.exercises.dispatch.shared import (
     any_strides,
     equals,
     keeps_nothing,
     keeps_precision,
-    must_agree,
     must_cost_the_same,
     operations,
     takes_large,
@@ -54,7 +53,7 @@ def _tokens_apart(function, x_ND, weights_NK, experts_NK, gate_up, down):
         function(x_1D, weights_1K, experts_1K, gate_up, down)
         for x_1D, weights_1K, experts_1K in zip(x_ND.split(1), weights_NK.split(1), experts_NK.split(1), strict=True)
     ]
-    must_agree(
+    must_equal(
         function(x_ND, weights_NK, experts_NK, gate_up, down),
         torch.cat(alone),
         "In company a token gets another result than alone: it is left out, or given what is another's.",
@@ -67,7 +66,7 @@ def _choices_add_up(function, x_ND, weights_NK, experts_NK, gate_up, down):
         function(x_ND, weights_N1, experts_N1, gate_up, down)
         for weights_N1, experts_N1 in zip(weights_NK.split(1, dim=1), experts_NK.split(1, dim=1), strict=True)
     ]
-    must_agree(
+    must_equal(
         function(x_ND, weights_NK, experts_NK, gate_up, down),
         sum(alone),
         "A token's result must be the sum of what each of its choices gives alone.",
@@ -77,7 +76,7 @@ def _choices_add_up(function, x_ND, weights_NK, experts_NK, gate_up, down):
 
 def _weights_count(function, x_ND, weights_NK, experts_NK, gate_up, down):
     factor_N1 = 1 + torch.arange(1.0, len(x_ND) + 1)[:, None]
-    must_agree(
+    must_equal(
         function(x_ND, factor_N1 * weights_NK, experts_NK, gate_up, down),
         factor_N1 * function(x_ND, weights_NK, experts_NK, gate_up, down),
         "A token's gate weights are made larger, 2 times, 3 times, and so on: its result must grow alike.",
@@ -89,7 +88,7 @@ def _closed_gate(function, x_ND, weights_NK, experts_NK, gate_up, down):
     gate, up = gate_up.chunk(2, dim=1)
     closed = torch.cat((torch.zeros_like(gate), up), dim=1)
     y_ND = function(x_ND, weights_NK, experts_NK, closed, down)
-    must_agree(
+    must_equal(
         y_ND,
         torch.zeros_like(y_ND),
         "A gate of zeros, the upper half of `gate_up`, must let nothing through.",

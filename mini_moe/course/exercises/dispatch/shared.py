@@ -31,12 +31,6 @@ def must_cost_the_same(few, many, cure):
         )
 
 
-def must_agree(got, expected, message, mistake):
-    """`must_equal`, with a name for what is wrong where it does not."""
-    if not close(got, expected):
-        raise Wrong(message, mistake=mistake)
-
-
 def right(test, function, case):
     """Whether a function passes a property's test on a case."""
     try:

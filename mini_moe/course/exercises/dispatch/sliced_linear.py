@@ -2,14 +2,13 @@
 
 import torch
 
-from mini_moe.course.checking.exercise import Exercise, Property, Wrong, agrees_with
+from mini_moe.course.checking.exercise import Exercise, Property, Wrong, agrees_with, must_equal
 from mini_moe.course.checking.observe import close
 from mini_moe.course.exercises.dispatch.shared import (
     any_strides,
     equals,
     keeps_nothing,
     keeps_precision,
-    must_agree,
     must_cost_the_same,
     operations,
     takes_large,
@@ -37,7 +36,7 @@ def _rows_apart(function, x_JD, weight, ends_E):
     y = function(x_JD, weight, ends_E)
     changed = x_JD.clone()
     changed[-1] += 3
-    must_agree(
+    must_equal(
         function(changed, weight, ends_E)[:-1],
         y[:-1],
         "Changing the last row changes the results before it: each row is worked on alone.",
@@ -48,7 +47,7 @@ def _rows_apart(function, x_JD, weight, ends_E):
 def _empty_passed_over(function, x_JD, weight, ends_E):
     unused = torch.full_like(weight[:1], 1e3)
     more = torch.cat((unused, weight[:1], unused, weight[1:])), torch.cat((ends_E.new_zeros(1), ends_E[:1], ends_E))
-    must_agree(
+    must_equal(
         function(x_JD, *more),
         function(x_JD, weight, ends_E),
         "Experts without rows are put in between: the results must stay, for their matrices are nobody's.",

@@ -3,8 +3,8 @@
 import torch
 import torch.nn.functional as F
 
-from mini_moe.course.checking.exercise import Exercise, Mistake, Property, Wrong
-from mini_moe.course.exercises.dispatch.shared import any_strides, keeps_nothing, must_agree, takes_many
+from mini_moe.course.checking.exercise import Exercise, Mistake, Property, Wrong, must_equal
+from mini_moe.course.exercises.dispatch.shared import any_strides, keeps_nothing, takes_many
 from mini_moe.dispatch import sort_by_expert
 
 
@@ -21,7 +21,7 @@ def _cases_of_sort(generator):
 
 def _each_pair_once(function, experts_NK, n_experts):
     pair_J, _ = function(experts_NK, n_experts)
-    must_agree(
+    must_equal(
         pair_J.sort().values,
         torch.arange(experts_NK.numel()),
         "Each pair must come once: put in order, `pair_J` is 0, 1, 2, ... up to N K - 1.",
@@ -45,7 +45,7 @@ def _in_order(function, experts_NK, n_experts):
 def _ends_right(function, experts_NK, n_experts):
     _, ends_E = function(experts_NK, n_experts)
     expected = torch.stack([(experts_NK <= expert).sum() for expert in range(n_experts)])
-    must_agree(
+    must_equal(
         ends_E,
         expected,
         "The pairs of expert e end where all those of experts 0 to e have been counted.",
