@@ -26,7 +26,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mini_moe.config import ModelConfig, Yarn
-from mini_moe.fused import CausalAttentionFunction, apply_rotary_as_complex
+from mini_moe.fused import CausalAttentionFunction, RotaryFunction
 from mini_moe.layers import RMSNorm, apply_rotary, causal_attention, rms_norm
 
 
@@ -204,13 +204,13 @@ class MultiHeadLatentAttention(nn.Module):
             [c.qk_nope_head_dim, c.v_head_dim], dim=1
         )
         attend = attend_absorbed if absorbed else attend_naive
-        y_BHTW = attend(q_nope, apply_rotary_as_complex(q_rope, *rotary), memory_BSL, w_uk_HPC, w_uv_HWC)
+        y_BHTW = attend(q_nope, RotaryFunction.apply(q_rope, *rotary), memory_BSL, w_uk_HPC, w_uv_HWC)
         return self.o_proj(y_BHTW.transpose(1, 2).flatten(2))
 
     def _compress(self, x_BTD: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
         """``compress``, with the faster norm and rotation of ``fused.py``."""
         latent, key = self.kv_a_proj_with_mqa(x_BTD).tensor_split([self.config.kv_lora_rank], dim=-1)
-        return torch.cat((self.kv_a_layernorm(latent), apply_rotary_as_complex(key, *rotary)), dim=-1)
+        return torch.cat((self.kv_a_layernorm(latent), RotaryFunction.apply(key, *rotary)), dim=-1)
 
     def _queries(self, x_BTD: Tensor) -> tuple[Tensor, Tensor]:
         """-> (B, H, T, P) without position and (B, H, T, R) still to be rotated."""
