@@ -39,7 +39,7 @@ def compress(x_BTD: Tensor, w_LD: Tensor, norm_C: Tensor, cos: Tensor, sin: Tens
     Args:
         x_BTD: the tokens, of any floating type.
         w_LD: W; its first C rows give the latent, the last R the key.
-        norm_C: the norm's weight; its length tells where the latent ends.
+        norm_C: the norm's weight, in the type of the tokens or in float32; its length tells where the latent ends.
         cos, sin: (T, R / 2), from ``rotary_angles``.
 
     Returns:

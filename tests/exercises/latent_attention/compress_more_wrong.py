@@ -161,9 +161,3 @@ def _(x, w, norm, cos, sin, eps=1e-6):
 @wrong("wrong shape", "the latent alone")
 def _(x, w, norm, cos, sin, eps=1e-6):
     return rms_norm(F.linear(x, w)[..., : len(norm)], norm, eps)
-
-
-@wrong("raises RuntimeError", "W not transposed")
-def _(x, w, norm, cos, sin, eps=1e-6):
-    latent, key = (x @ w).tensor_split([len(norm)], dim=-1)
-    return torch.cat((rms_norm(latent, norm, eps), apply_rotary(key, cos, sin)), dim=-1)

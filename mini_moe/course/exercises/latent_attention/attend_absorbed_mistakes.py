@@ -3,7 +3,7 @@
 import torch
 
 from mini_moe.course.checking.exercise import Mistake
-from mini_moe.course.exercises.latent_attention.compress_mistakes import EPS, unit
+from mini_moe.course.exercises.latent_attention.shared_mistakes import EPS, unit
 from mini_moe.layers import causal_attention
 
 

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from mini_moe.course.checking.exercise import Mistake
-from mini_moe.course.exercises.latent_attention.compress_mistakes import EPS, unit
+from mini_moe.course.exercises.latent_attention.shared_mistakes import EPS, unit
 from mini_moe.mla import expand
 
 
