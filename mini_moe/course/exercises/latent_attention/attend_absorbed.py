@@ -7,8 +7,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from mini_moe.course.checking.exercise import Exercise, Property, Wrong, agrees_with, must_equal
 from mini_moe.course.checking.observe import flatten
 from mini_moe.course.exercises.latent_attention.attend_absorbed_mistakes import MISTAKES
-from mini_moe.course.exercises.latent_attention.expand import memory_and_matrices
-from mini_moe.course.exercises.latent_attention.expand_mistakes import of_heads
+from mini_moe.course.exercises.latent_attention.shared import memory_and_matrices, of_heads
 from mini_moe.layers import causal_attention
 from mini_moe.mla import attend_absorbed, expand
 
