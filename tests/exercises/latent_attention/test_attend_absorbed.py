@@ -84,9 +84,9 @@ def _(q_nope, q_rope, memory, w_uk, w_uv):
 def _(q_nope, q_rope, memory, w_uk, w_uv):
     H, P, C = w_uk.shape
     R = q_rope.shape[-1]
-    wide_uk = torch.zeros(H, P + R, C + R)
+    wide_uk = w_uk.new_zeros(H, P + R, C + R)
     wide_uk[:, :P, :C] = w_uk
-    wide_uk[:, P:, C:] = torch.eye(R)
+    wide_uk[:, P:, C:] = torch.eye(R, dtype=w_uk.dtype)
     q = torch.cat((q_nope, q_rope), dim=-1)
     mean = causal_attention(q @ wide_uk, memory[:, None], memory[:, None], q.shape[-1] ** -0.5)
     return mean @ F.pad(w_uv, (0, R)).mT
@@ -99,4 +99,4 @@ def _(q_nope, q_rope, memory, w_uk, w_uv):
     wide = memory.double()
     scores = (q.flatten(1, 2) @ wide.mT).view(B, H, T, -1) * width(q_nope, q_rope) ** -0.5
     mean = masked(scores).softmax(-1).flatten(1, 2) @ wide[..., : w_uk.shape[-1]]
-    return (mean.view(B, H, T, -1) @ w_uv.double().mT).float()
+    return (mean.view(B, H, T, -1) @ w_uv.double().mT).to(memory)

@@ -172,7 +172,7 @@ EXERCISE = Exercise(
         ),
         Mistake(
             "heads squared",
-            "The heads are counted twice over, as if each looked at each: a head keeps one key and one value of a token.",
+            "The heads are counted twice over, as if each met each: a head keeps one key and one value of a token.",
             lambda layers, heads, width, size=2: _numbers(layers, heads, width) * heads * size,
         ),
         *(

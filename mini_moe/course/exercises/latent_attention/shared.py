@@ -1,4 +1,4 @@
-"""Lesson 02: what its exercises draw, and what several of them must hold, each a property's test made for a reference."""
+"""Lesson 02: what its exercises draw, and what several must hold, each a property's test made for a reference."""
 
 import warnings
 
