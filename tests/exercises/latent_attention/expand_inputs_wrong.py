@@ -174,7 +174,8 @@ def _(memory, w_uk, w_uv):
 
 @wrong("stops in another type", "an identity in float32")
 def _(memory, w_uk, w_uv):
-    (H, P, C), R = w_uk.shape, memory.shape[-1] - w_uk.shape[-1]
+    C = w_uk.shape[-1]
+    R = memory.shape[-1] - C
     whole = torch.stack([torch.block_diag(w.float(), torch.eye(R)) for w in w_uk])
     return memory[:, None] @ whole.mT, heads(memory[..., :C], w_uv)
 

@@ -54,12 +54,32 @@ def _all_before_seen(function, q_nope, q_rope, memory, w_uk, w_uv):
     def last(memory):  # of queries that look at all alike
         return function(0 * q_nope, 0 * q_rope, memory, w_uk, w_uv)[:, :, -1]
 
+    if last(memory).isnan().any():
+        raise Wrong(
+            "Where every score is 0, the result is NaN, though all that a query sees then counts alike. Is a score "
+            "hidden, or divided by, because it is 0? Hide by position.",
+            mistake="scores of 0 hidden",
+        )
     if close(last(_moved(memory, -1)), last(memory)):
         says = "Another last token does not change the last result: a query sees its own position, too."
         raise Wrong(says, mistake="own position not seen")
     if close(last(_moved(memory, 0)), last(memory)):
         says = "Another first token does not change the last result: a query sees all that was before it, however long."
         raise Wrong(says, mistake="past not seen")
+
+
+def _nothing_kept(function, q_nope, q_rope, memory, w_uk, w_uv):
+    def right(queries, times):
+        case = q_nope[:, :, -queries:], q_rope[:, :, -queries:], memory.repeat(1, times, 1), w_uk, w_uv
+        return close(function(*case), attend_absorbed(*case))
+
+    T = q_nope.shape[2]
+    if right(1, times=3) and not right(T, times=3) and right(T, times=5):  # lengths not met before
+        raise Wrong(
+            "It is right on one input, and wrong on the next with as many positions but more queries: it keeps "
+            "something from call to call, a mask perhaps.",
+            mistake="kept from an earlier call",
+        )
 
 
 def _each_by_itself(function, q_nope, q_rope, memory, w_uk, w_uv):
@@ -92,15 +112,8 @@ def _where_latents_agree(function, q_nope, q_rope, memory, w_uk, w_uv):
 def _equal_scores(function, q_nope, q_rope, memory, w_uk, w_uv):
     latent = memory[..., : w_uk.shape[-1]]
     means = latent.cumsum(dim=1) / torch.arange(1, memory.shape[1] + 1)[:, None]
-    got = function(0 * q_nope, 0 * q_rope, memory, w_uk, w_uv)
-    if got.isnan().any():
-        raise Wrong(
-            "Where every score is 0, the result is NaN, though all that a query sees then counts alike. Is a score "
-            "hidden, or divided by, because it is 0? Hide by position.",
-            mistake="scores of 0 hidden",
-        )
     must_equal(
-        got,
+        function(0 * q_nope, 0 * q_rope, memory, w_uk, w_uv),
         of_heads(means[:, -q_nope.shape[2] :], w_uv),
         "Where all scores are 0, a query must get W_uv times the plain mean of the latents that it sees.",
     )
@@ -197,6 +210,7 @@ EXERCISE = Exercise(
         Property("is as exact as its type", exact(attend_absorbed)),
         Property("no query sees what comes after it", _future_hidden),
         Property("a query sees its own position and all before", _all_before_seen),
+        Property("keeps nothing from call to call", _nothing_kept),
         Property("sequences, heads and queries do not mix", _each_by_itself),
         Property("where all latents are the same, the result is their value", _where_latents_agree),
         Property("equal scores give the plain mean", _equal_scores),

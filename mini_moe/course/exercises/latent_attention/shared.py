@@ -39,10 +39,14 @@ def exact(reference):
 
 
 def any_layout(reference):
-    """Inputs that lie in memory in another order are as good: a transposed tensor, or a slice."""
+    """Inputs that lie in memory in another order are as good."""
+
+    def last_dimension_first(tensor):
+        order = range(tensor.ndim - 1, -1, -1)
+        return tensor.permute(*order).contiguous().permute(*order)
 
     def test(function, *case):
-        case = copied(case, lambda tensor: tensor.mT.contiguous().mT if tensor.ndim > 1 else tensor)
+        case = copied(case, last_dimension_first)
         try:
             got = function(*case)
         except RuntimeError as error:
