@@ -30,7 +30,7 @@ def _cases_of_absorbed(generator):
         (2, 2, 3, 3, 4, 2, 4, 4),  # square matrices, which run transposed or left out; as many heads as sequences
         (2, 3, 2, 5, 5, 2, 3, 6),
         (1, 1, 1, 1, 1, 2, 1, 1),
-        (3, 1, 2, 70, 2, 4, 5, 3),
+        (3, 1, 2, 40, 2, 4, 5, 3),
     ):
         q_nope, q_rope = (torch.randn(B, H, T, width, generator=generator) for width in (P, R))
         yield q_nope, q_rope, *memory_and_matrices(generator, B, H, S, P, R, C, W)
