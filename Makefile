@@ -3,13 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: lab test book model lessons artifacts lint benchmarks clean
+.PHONY: lab test book model lessons lesson exercise artifacts lint benchmarks clean
 .DEFAULT_GOAL := lab
 
 lab: $(VENV)/installed ## JupyterLab at lesson 00, in work/: your copy, which nothing overwrites
 	mkdir -p work
 	for lesson in lessons/*.ipynb; do test -e work/$${lesson##*/} || cp $$lesson work/; done
-	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) work/00_headlines.ipynb
+	cd work && ../$(BIN)/jupyter lab --LabApp.app_settings_dir=../tools/lab $(if $(filter 0,$(shell id -u)),--allow-root) 00_headlines.ipynb
 
 test: $(VENV)/tested $(VENV)/chromium lint ## every test, then every notebook
 	$(BIN)/python -m pytest
@@ -23,6 +23,12 @@ model: $(VENV)/installed ## train the tiny model on Python's standard library, m
 
 lessons: $(VENV)/tested ## lessons/ anew from the masters in solutions/
 	$(BIN)/python -m mini_moe.course.publish.release
+
+lesson: $(VENV)/tested ## the bones of a new one: make lesson NAME=06_multi_token_prediction
+	$(BIN)/python -m mini_moe.course.publish.skeleton lesson "$(NAME)"
+
+exercise: $(VENV)/tested ## and of an exercise in it: make exercise LESSON=06_multi_token_prediction FUNCTION=mini_moe.mtp.mtp_loss
+	$(BIN)/python -m mini_moe.course.publish.skeleton exercise "$(LESSON)" "$(FUNCTION)"
 
 artifacts: $(VENV)/tested ## train anew what lessons start from; about an hour on 2 cores, and it goes on where it was stopped
 	$(BIN)/python -m mini_moe.course.experiments.record

@@ -6,6 +6,7 @@ An input is *unused* where the reference reacts to every change of it that was t
 another thing than an input to which no gradient flows: a detached one still has its effect.
 """
 
+import contextlib
 import dataclasses
 from numbers import Number
 
@@ -14,6 +15,8 @@ from torch import Tensor
 
 from mini_moe.course.checking.guard import attempt
 from mini_moe.course.checking.observe import DIFFERENTIABLE, flatten, same_outputs
+
+NOT_USED = "`{}` has no effect on the result: is it used, and not kept from an earlier call?"
 
 
 def unused(function, reference, cases, label):
@@ -71,26 +74,20 @@ def _changes(case):
         elif isinstance(leaf, bool):
             yield path, _put(case, path, not leaf)
         elif isinstance(leaf, Number):
-            yield path, _put(case, path, _other(leaf))
+            yield from ((path, _put(case, path, other)) for other in _others(leaf))
         elif dataclasses.is_dataclass(leaf):
             for field in dataclasses.fields(leaf):
                 value = getattr(leaf, field.name)
                 if isinstance(value, Number) and not isinstance(value, bool):
-                    try:
-                        yield f"{path}.{field.name}", _put(case, path, _replaced(leaf, field.name, value))
-                    except ValueError:  # the others do not allow it
-                        continue
+                    for other in _others(value):
+                        with contextlib.suppress(ValueError):  # the other fields may not allow it
+                            changed = dataclasses.replace(leaf, **{field.name: other})
+                            yield f"{path}.{field.name}", _put(case, path, changed)
 
 
-def _other(number):
-    return number + 1 if isinstance(number, int) else 1.5 * number + 0.1
-
-
-def _replaced(leaf, name, value):
-    try:
-        return dataclasses.replace(leaf, **{name: _other(value)})
-    except ValueError:
-        return dataclasses.replace(leaf, **{name: 2 * value})
+def _others(number):
+    """Other numbers than this one, so far from it that a division would show."""
+    return (number + 1, 2 * number, number + 7) if isinstance(number, int) else (1.5 * number + 0.1,)
 
 
 def _shaken(tensor, dim=None, index=None):

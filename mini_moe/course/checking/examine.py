@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 import torch
 
 from mini_moe.course.checking import portfolio
-from mini_moe.course.checking.diagnose import general, recognise, well_formed
+from mini_moe.course.checking.diagnose import general, recognise
 from mini_moe.course.checking.exercise import Exercise, argument_label
+from mini_moe.course.checking.form import well_formed
 from mini_moe.course.checking.guard import attempt, fault
 from mini_moe.course.checking.observe import observe, same_outputs
 from mini_moe.course.display.card import Blocks, Card, Claims, Footer, Says
@@ -59,7 +60,7 @@ def _failing(exercise, function, cases, outcome, wrong):
     known = None
     if wrong.mistake != "takes too long":
         known = recognise(exercise, function, cases)
-        if known is None and wrong.mistake is None:
+        if known is None:
             wrong = general(wrong, exercise.reference, function, cases)
     got, expected = wrong.got, wrong.expected
     if got is None and expected is None and (known or wrong.mistake is None):

@@ -124,7 +124,7 @@ def refuses(*illegal):
                     says = f"{given} is refused, but the error does not tell the value: write it into the message."
                     raise Wrong(says, mistake="error without the value") from error
             except Exception as error:
-                says = f"{given} must be refused by a ValueError, not by a {type(error).__name__}."
+                says = f"{given} must be refused by a ValueError, not by {type(error).__name__}."
                 raise Wrong(f"{says} {input.why}".strip(), mistake="another error than documented") from error
             else:
                 raise Wrong(f"{given} must be refused: raise a ValueError. {input.why}".strip(), mistake=input.mistake)
@@ -159,6 +159,7 @@ def agrees_with(reference):
                 "it would train differently.",
                 got=_gradient(mine, path),
                 expected=_gradient(theirs, path),
+                mistake="wrong gradient",
             )
 
     return test

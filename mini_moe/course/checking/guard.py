@@ -88,7 +88,8 @@ def _crash(error, function):
             "or `torch.stack` in place of writing to slices.",
             mistake="overwrites what the gradient needs",
         )
-    if own and own[-1] == last and (last.line or "").startswith(("raise ", "assert ")):
+    begins = "assert " if isinstance(error, AssertionError) else "raise "
+    if own and own[-1] == last and (last.line or "").startswith(begins):
         return Wrong(
             f"It refuses an input that is legal, in {where}: is the condition before it the right one?",
             mistake="refuses a legal input",

@@ -6,6 +6,7 @@ pass that sees every output at once.
 """
 
 import copy
+import dataclasses
 import math
 from dataclasses import dataclass
 from numbers import Number
@@ -34,7 +35,7 @@ class Observation:
 
     outputs: object
     gradients: dict[str, Tensor | None]  # of each float tensor; None where no result depends on it
-    changed: tuple[str, ...]  # the tensors that the call wrote to
+    changed: tuple[str, ...]  # the inputs that the call wrote to
 
 
 def flatten(value, path=""):
@@ -91,8 +92,7 @@ def observe(function, case):
         outputs = function(*given)
     paths = [path for path, leaf in flatten(case) if isinstance(leaf, Tensor) and leaf.dtype in DIFFERENTIABLE]
     gradients = dict(zip(paths, _gradients(outputs, leaves), strict=True))
-    pairs = zip(flatten(given), flatten(case), strict=False)
-    changed = tuple(path for (path, now), (_, was) in pairs if isinstance(was, Tensor) and not _identical(now, was))
+    changed = _changed(given, case)
     return Observation(outputs, gradients, changed)
 
 
@@ -114,7 +114,15 @@ def _gradients(outputs, leaves):
     return torch.autograd.grad(sum(projections), leaves, allow_unused=True)
 
 
+def _changed(given, case):
+    """Paths of what is no longer as it was: tensors, plain values, fields of a dataclass, the length of a list."""
+    now, was = dict(flatten(given)), dict(flatten(case))
+    return tuple(path for path in was if path not in now or not _identical(now[path], was[path]))
+
+
 def _identical(now, was):
+    if not isinstance(was, Tensor):
+        return not dataclasses.is_dataclass(was) or vars(now) == vars(was)
     now, was = now.detach().double(), was.detach().double()
     return now.shape == was.shape and bool(((now == was) | (now.isnan() & was.isnan())).all())
 
