@@ -27,7 +27,7 @@ def _(x, w, norm, cos, sin, eps=1e-8):
     return torch.cat((rms_norm(latent, norm, eps), apply_rotary(key, cos, sin)), dim=-1)
 
 
-@wrong("raises TypeError", "no default")
+@wrong("another default", "none")
 def _(x, w, norm, cos, sin, eps):
     latent, key = cut(x, w, norm)
     return torch.cat((rms_norm(latent, norm, eps), apply_rotary(key, cos, sin)), dim=-1)
@@ -177,12 +177,6 @@ def _(x, w, norm, cos, sin, eps=1e-6):
 def _(x, w, norm, cos, sin, eps=1e-6):
     latent, key = cut(x, w, norm)
     return torch.cat((rms_norm(latent, norm, eps), apply_rotary(key.detach(), cos, sin)), dim=-1)
-
-
-@wrong("gradient missing", "to the angles")
-def _(x, w, norm, cos, sin, eps=1e-6):
-    latent, key = cut(x, w, norm)
-    return torch.cat((rms_norm(latent, norm, eps), apply_rotary(key, cos, sin).detach()), dim=-1)
 
 
 @wrong("changes its input", "angles given a place for the batch")

@@ -129,22 +129,12 @@ def _(n_layers, n_kv_heads, head_dim, bytes_per_element=2):
     return n_layers * n_kv_heads * 2 * head_dim * bytes_per_element / 1e6
 
 
-@wrong("no whole number", "by way of bits")
-def _(n_layers, n_kv_heads, head_dim, bytes_per_element=2):
-    return 2 * n_layers * n_kv_heads * head_dim * (8 * bytes_per_element) / 8
-
-
 @wrong("another default", "4 bytes")
 def _(n_layers, n_kv_heads, head_dim, bytes_per_element=4):
     return n_layers * n_kv_heads * 2 * head_dim * bytes_per_element
 
 
-@wrong("another default", "in bits")
-def _(n_layers, n_kv_heads, head_dim, bits=16):
-    return n_layers * n_kv_heads * (head_dim + head_dim) * bits // 8
-
-
-@wrong("raises TypeError", "no default")
+@wrong("another default", "none")
 def _(n_layers, n_kv_heads, head_dim, bytes_per_element):
     return n_layers * n_kv_heads * 2 * head_dim * bytes_per_element
 
@@ -257,9 +247,14 @@ def _(n_layers, n_kv_heads, head_dim, bytes_per_element=2):
     return torch.empty(n_layers, 2, n_kv_heads, head_dim, device="meta").numel() * bytes_per_element
 
 
-@right("by way of bits")
+@right("by way of bits, and rounded down")
 def _(n_layers, n_kv_heads, head_dim, bytes_per_element=2):
     return 2 * n_layers * n_kv_heads * head_dim * (8 * bytes_per_element) // 8
+
+
+@right("a float, by way of bits")
+def _(n_layers, n_kv_heads, head_dim, bytes_per_element=2):
+    return 2 * n_layers * n_kv_heads * head_dim * (8 * bytes_per_element) / 8
 
 
 @right("64 bits of numpy")

@@ -46,13 +46,6 @@ def _each_by_itself(function, x, w, norm, cos, sin, *eps):
         )
 
 
-def _default(function, x, w, norm, cos, sin, *_):
-    tiny = 1e-3 * x
-    if not close(function(tiny, w, norm, cos, sin), function(tiny, w, norm, cos, sin, 1e-6)):
-        says = "Left out, `eps` is to be 1e-6. With tiny tokens the results tell that it is another here."
-        raise Wrong(says, mistake="another default")
-
-
 def _latent_normed(function, x, w, norm, cos, sin, *_):
     def latents(x):
         return function(x, w, torch.ones_like(norm), cos, sin, 0.0)[..., : len(norm)]
@@ -114,7 +107,6 @@ EXERCISE = Exercise(
         Property("the latent is the same at every position", _latent_without_position),
         Property("the key is not normed", _key_keeps_its_size),
         Property("the key turns with its position", _key_turned),
-        Property("eps is 1e-6 if not told otherwise", _default),
         Property("agrees with the library, gradients too", agrees_with(compress)),
         Property("takes inputs as they lie in memory", any_layout(compress)),
         Property("gives back the type of the tokens", any_type(compress, wide=(2, 3, 4))),

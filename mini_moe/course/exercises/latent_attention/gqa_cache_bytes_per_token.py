@@ -1,7 +1,5 @@
 """Lesson 02, `gqa_cache_bytes_per_token`: the cache of grouped queries."""
 
-from numbers import Integral, Number
-
 import torch
 
 from mini_moe.cost import gqa_cache_bytes_per_token
@@ -16,22 +14,6 @@ def _cases_of_cache(generator):
     yield draw(2, 4), 7, draw(8, 10), 4
     yield draw(11, 99), draw(6, 10), 64, 1
     yield 126, 8, 128  # Llama-3.1-405B, with the default of 2 bytes
-
-
-def _numbered(function, *case):
-    got = function(*case)
-    if isinstance(got, Number) and not isinstance(got, Integral):
-        raise Wrong(f"Bytes are counted: give an `int`, not {got}.", mistake="no whole number")
-
-
-def _default(function, n_layers, n_kv_heads, head_dim, bytes_per_element=2):
-    left_out, given = function(n_layers, n_kv_heads, head_dim), function(n_layers, n_kv_heads, head_dim, 2)
-    if left_out != given:
-        raise Wrong(
-            f"Left out, `bytes_per_element` is to be 2. Without it {left_out} bytes are counted here, and {given} "
-            "where 2 is given.",
-            mistake="another default",
-        )
 
 
 def _nothing_kept(function, *_):
@@ -93,8 +75,6 @@ EXERCISE = Exercise(
     reference=gqa_cache_bytes_per_token,
     cases=_cases_of_cache,
     properties=(
-        Property("counts in whole bytes", _numbered),
-        Property("takes 2 bytes a number if not told otherwise", _default),
         Property("depends on what it is given alone", _nothing_kept),
         Property("is right to the byte", _to_the_byte),
         Property("twice of any of the four takes twice the memory", _grows_with_each),
