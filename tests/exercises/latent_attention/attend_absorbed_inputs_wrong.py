@@ -200,7 +200,7 @@ def _(q_nope, q_rope, memory, w_uk, w_uv):
     return weigh(masked(scores - 0.1 * scores.amax(dim=2, keepdim=True)), memory, w_uv)
 
 
-@wrong("part of an input not used", "P numbers of the latent")
+@wrong("mean cut to P features")
 def _(q_nope, q_rope, memory, w_uk, w_uv):
     P, C = w_uk.shape[1:]
     weights = masked(scaled(q_nope, q_rope, memory, w_uk)).softmax(-1)

@@ -135,6 +135,12 @@ MISTAKES = (
         _attended(key=lambda memory: memory, value=lambda memory, C: memory[..., :C]),
     ),
     Mistake(
+        "mean cut to P features",
+        "Where P is less than C, only the first P features of the mean pass through W_uv: the latent is C wide, as "
+        "`w_uv.shape[-1]` tells.",
+        absorbed(back=lambda mean, w_uk, w_uv: mean[..., : w_uk.shape[1]] @ w_uv[..., : w_uk.shape[1]].mT),
+    ),
+    Mistake(
         "averaged latents detached",
         "The result is right, but no gradient passes through the latents that are averaged: the memory would learn "
         "where it is looked at, and not what it gives.",
