@@ -108,6 +108,25 @@ def _(q_nope, q_rope, memory, w_uk, w_uv):
     return mean(scores.exp() / (1 + scores.exp().sum(-1, keepdim=True)), memory, w_uv)
 
 
+@wrong("only the best position")
+def _(q_nope, q_rope, memory, w_uk, w_uv):
+    scores = masked(scaled(q_nope, q_rope, memory, w_uk))
+    return mean(torch.zeros_like(scores).scatter(-1, scores.argmax(-1, keepdim=True), 1.0), memory, w_uv)
+
+
+@wrong("large scores not told apart", "queries of length 1")
+def _(q_nope, q_rope, memory, w_uk, w_uv):
+    q = absorb(q_nope, q_rope, w_uk)
+    q = q / (q.norm(dim=-1, keepdim=True) + 1e-6)
+    return attend(q, memory, w_uv, width(q_nope, q_rope) ** -0.5)
+
+
+@wrong("heads mixed up", "joined for the output matrix, and parted again")
+def _(q_nope, q_rope, memory, w_uk, w_uv):
+    y = attend(absorb(q_nope, q_rope, w_uk), memory, w_uv, width(q_nope, q_rope) ** -0.5)
+    return y.transpose(1, 2).flatten(2).view(y.shape)
+
+
 @wrong("no softmax")
 def _(q_nope, q_rope, memory, w_uk, w_uv):
     scores = scaled(q_nope, q_rope, memory, w_uk)

@@ -61,6 +61,18 @@ def _(memory, w_uk, w_uv):
     return with_key(k + key.mean(dim=-1)[:, None, :, None], key), v
 
 
+@wrong("matrices of other heads", "in reverse")
+def _(memory, w_uk, w_uv):
+    k, v, key = parts(memory, w_uk, w_uv.flip(0))
+    return with_key(k, key), v
+
+
+@wrong("out of proportion", "a bias")
+def _(memory, w_uk, w_uv):
+    k, v, key = parts(memory, w_uk, w_uv)
+    return with_key(k, key), v + 1
+
+
 @wrong("keys scaled")
 def _(memory, w_uk, w_uv):
     k, v, key = parts(memory, w_uk, w_uv)

@@ -33,6 +33,10 @@ def _attended(
     return function
 
 
+def _read_on(y):
+    return y.transpose(1, 2).reshape(y.shape)
+
+
 MISTAKES = (
     Mistake(
         "parts of the query exchanged",
@@ -106,6 +110,12 @@ MISTAKES = (
         "heads after positions",
         "Positions come before heads in the result: it is to be (B, H, T, W).",
         absorbed(back=lambda mean, w_uk, w_uv: (mean @ w_uv.mT).transpose(1, 2)),
+    ),
+    Mistake(
+        "heads mixed up",
+        "Heads and positions are exchanged in memory, and then read in the old shape: a `reshape` reads on across "
+        "heads. The result is (B, H, T, W) as it is.",
+        absorbed(back=lambda mean, w_uk, w_uv: _read_on(mean @ w_uv.mT)),
     ),
     Mistake(
         "memory cut at the wrong place",

@@ -27,6 +27,10 @@ def _filled(number, dim=-1):
     return lambda scores, hidden: scores.masked_fill(hidden, number).softmax(dim=dim)
 
 
+def _highest(scores):
+    return F.one_hot(scores.argmax(dim=-1), scores.shape[-1]).to(scores)
+
+
 _NUMBERS = (float("-inf"), -1e9)  # people take either
 
 
@@ -113,6 +117,11 @@ MISTAKES = (
         "1 in the denominator",
         "1 is added to the sum that the exponentials are divided by, as if each query saw one empty position more.",
         absorbed(weigh=lambda scores, hidden: softmax(F.pad(scores, (1, 0)), F.pad(hidden, (1, 0)))[..., 1:]),
+    ),
+    Mistake(
+        "only the best position",
+        "Each query takes the latent with the highest score, and no other: softmax gives all of them a share.",
+        absorbed(weigh=lambda scores, hidden: _highest(scores.masked_fill(hidden, float("-inf")))),
     ),
     Mistake(
         "no softmax",

@@ -83,6 +83,8 @@ def _key_keeps_its_size(function, x, w, norm, cos, sin, *eps):
 
 def _key_turned(function, x, w, norm, cos, sin, *eps):
     turned, still = (function(x, w, norm, *angles, *eps)[..., len(norm) :] for angles in ((cos, sin), _no_turn(cos)))
+    if not close(turned.norm(dim=-1), still.norm(dim=-1)):
+        raise Wrong("The key changes its length as it turns: a turn keeps it.", mistake="key changes its length")
     must_equal(turned, apply_rotary(still, cos, sin), "The key must turn by the angles of its token's position.")
 
 

@@ -60,6 +60,11 @@ def _sum_of_squares(c):
     return c.square().sum(dim=-1, keepdim=True)
 
 
+def _variance(c, n_less):
+    """`Tensor.var` over n - ``n_less``, which warns where that is 0."""
+    return (c - c.mean(dim=-1, keepdim=True)).square().sum(dim=-1, keepdim=True) / (c.shape[-1] - n_less)
+
+
 MISTAKES = (
     Mistake(
         "latent not normed",
@@ -146,6 +151,61 @@ MISTAKES = (
             lambda latent, norm, eps: norm * latent / latent.norm(dim=-1, keepdim=True),
             lambda latent, norm, eps: norm * latent * (_sum_of_squares(latent) + eps).rsqrt(),
         )
+    ),
+    *(
+        Mistake(
+            "divided by the standard deviation",
+            "The latent is divided by its standard deviation, which measures from the mean: take the root of the mean "
+            "square, as `rms_norm` does.",
+            _by(lambda c, eps, size=size, n_less=n_less: size(_variance(c, n_less), eps)),
+        )
+        for n_less in (0, 1)
+        for size in (
+            lambda variance, eps: (variance + eps).sqrt(),
+            lambda variance, eps: variance.sqrt() + eps,
+            lambda variance, eps: variance.sqrt(),
+        )
+    ),
+    *(
+        Mistake(
+            "no square root",
+            "The latent is divided by its mean square: take the square root first, as `rms_norm` does.",
+            _by(size),
+        )
+        for size in (lambda c, eps: _mean_square(c) + eps, lambda c, eps: _mean_square(c))
+    ),
+    *(
+        Mistake(
+            "mean of absolute values",
+            "The latent is divided by the mean of its absolute values: square, take the mean, then the root.",
+            _by(size),
+        )
+        for size in (
+            lambda c, eps: c.abs().mean(dim=-1, keepdim=True) + eps,
+            lambda c, eps: c.abs().mean(dim=-1, keepdim=True),
+        )
+    ),
+    Mistake(
+        "weight added",
+        "The norm's weight is added, as a bias would be: multiply each feature of the latent by its own.",
+        remembered(lambda latent, norm, eps: unit(latent, eps) + norm),
+    ),
+    Mistake(
+        "weight before the norm",
+        "The weight is multiplied in before the norm: norm the latent first, then multiply by `norm_C`.",
+        remembered(lambda latent, norm, eps: unit(norm * latent, eps)),
+    ),
+    Mistake(
+        "normed twice",
+        "The latent is normed twice: once is enough, and the weight belongs in once.",
+        remembered(lambda latent, norm, eps: rms_norm(rms_norm(latent, norm, eps), norm, eps)),
+    ),
+    Mistake(
+        "memory normed as a whole",
+        "The norm comes last, over latent and key together: norm the latent alone, before the two are put together.",
+        lambda x, w, norm, cos, sin, eps=1e-6: unit(
+            remembered(lambda latent, norm, eps: norm * latent)(x, w, norm, cos, sin), eps
+        ),
     ),
     *(
         Mistake(
