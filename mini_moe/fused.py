@@ -13,8 +13,24 @@ from torch import Tensor
 BLOCK = 64  # queries at a time: half of all pairs lie in the future, small blocks skip most of them
 
 
-def apply_rotary_as_complex(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """``layers.apply_rotary``: to turn the pair (a, b) by an angle is to multiply a + ib by cos + i sin."""
+class RotaryFunction(torch.autograd.Function):
+    """``layers.apply_rotary``: to turn the pair (a, b) by an angle is to multiply a + ib by cos + i sin.
+
+    dx is dy, turned back.
+    """
+
+    @staticmethod
+    def forward(ctx, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        ctx.save_for_backward(cos, sin)
+        return _turned(x, cos, sin)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        cos, sin = ctx.saved_tensors
+        return _turned(grad, cos, -sin), None, None
+
+
+def _turned(x, cos, sin):
     wide = x.to(torch.promote_types(x.dtype, cos.dtype))
     wide = wide.clone(memory_format=torch.contiguous_format)  # a view may begin at an odd place, which complex cannot
     pairs = torch.view_as_complex(wide.unflatten(-1, (-1, 2)))

@@ -26,7 +26,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mini_moe.config import ModelConfig, Yarn
-from mini_moe.fused import CausalAttentionFunction, apply_rotary_as_complex
+from mini_moe.fused import CausalAttentionFunction, RotaryFunction
 from mini_moe.layers import RMSNorm, apply_rotary, causal_attention, rms_norm
 
 
@@ -37,13 +37,13 @@ def compress(x_BTD: Tensor, w_LD: Tensor, norm_C: Tensor, cos: Tensor, sin: Tens
         memory = [RMSNorm(latent) ; RoPE(key)]
 
     Args:
-        x_BTD: the tokens.
+        x_BTD: the tokens, of any floating type.
         w_LD: W; its first C rows give the latent, the last R the key.
-        norm_C: the norm's weight; its length tells where the latent ends.
+        norm_C: the norm's weight, in the type of the tokens or in float32; its length tells where the latent ends.
         cos, sin: (T, R / 2), from ``rotary_angles``.
 
     Returns:
-        (B, T, L), L = C + R
+        (B, T, L), L = C + R, in the type of the tokens.
 
     Source: DeepSeek-V2, arXiv 2405.04434, equations 9 and 15; the norm as in the published code.
 
@@ -62,11 +62,12 @@ def expand(memory_BSL: Tensor, w_uk_HPC: Tensor, w_uv_HWC: Tensor) -> tuple[Tens
         k_h = [W_uk,h latent ; key],  v_h = W_uv,h latent
 
     Args:
-        memory_BSL: from ``compress``.
+        memory_BSL: from ``compress``, of any floating type.
         w_uk_HPC, w_uv_HWC: each head's matrices; their last dimension tells where the latent ends.
 
     Returns:
-        keys (B, H, S, P + R) and values (B, H, S, W); the R rotated features are the same in every head.
+        keys (B, H, S, P + R) and values (B, H, S, W), in the type of the memory; the R rotated features are the same
+        in every head.
 
     Source: DeepSeek-V2, arXiv 2405.04434, equations 10, 11 and 17.
 
@@ -93,7 +94,7 @@ def attend_absorbed(
 
     Args:
         q_nope_BHTP, q_rope_BHTR: the queries of the last T of the S positions, without position and rotated.
-        memory_BSL: from ``compress``.
+        memory_BSL: from ``compress``; like the queries and matrices of any one floating type, which the result has.
 
     Returns:
         (B, H, T, W), equal to causal attention over ``expand(memory, w_uk, w_uv)``.
@@ -204,13 +205,13 @@ class MultiHeadLatentAttention(nn.Module):
             [c.qk_nope_head_dim, c.v_head_dim], dim=1
         )
         attend = attend_absorbed if absorbed else attend_naive
-        y_BHTW = attend(q_nope, apply_rotary_as_complex(q_rope, *rotary), memory_BSL, w_uk_HPC, w_uv_HWC)
+        y_BHTW = attend(q_nope, RotaryFunction.apply(q_rope, *rotary), memory_BSL, w_uk_HPC, w_uv_HWC)
         return self.o_proj(y_BHTW.transpose(1, 2).flatten(2))
 
     def _compress(self, x_BTD: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
         """``compress``, with the faster norm and rotation of ``fused.py``."""
         latent, key = self.kv_a_proj_with_mqa(x_BTD).tensor_split([self.config.kv_lora_rank], dim=-1)
-        return torch.cat((self.kv_a_layernorm(latent), apply_rotary_as_complex(key, *rotary)), dim=-1)
+        return torch.cat((self.kv_a_layernorm(latent), RotaryFunction.apply(key, *rotary)), dim=-1)
 
     def _queries(self, x_BTD: Tensor) -> tuple[Tensor, Tensor]:
         """-> (B, H, T, P) without position and (B, H, T, R) still to be rotated."""

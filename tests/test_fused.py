@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from oracles.gradients import assert_same_with_gradients, random
 
 from mini_moe import fused
-from mini_moe.fused import CausalAttentionFunction, RMSNormFunction, apply_rotary_as_complex
+from mini_moe.fused import CausalAttentionFunction, RMSNormFunction, RotaryFunction
 from mini_moe.layers import apply_rotary, causal_attention, rms_norm, rotary_angles
 
 small = st.integers(1, 5)
@@ -23,7 +23,18 @@ def test_rms_norm_equals_its_definition(B, T, D, eps, seed):
 def test_rotary_equals_its_definition(H, T, pairs, seed):
     x = random(2, T, H, 2 * pairs, seed=seed).transpose(1, 2)
     cos, sin = (angle.double() for angle in rotary_angles(torch.arange(T) + seed, 2 * pairs, 10000.0))
-    assert_same_with_gradients(apply_rotary_as_complex(x, cos, sin), apply_rotary(x, cos, sin), (x,))
+    assert_same_with_gradients(RotaryFunction.apply(x, cos, sin), apply_rotary(x, cos, sin), (x,))
+
+
+@given(small, small, small, st.integers(0, 99))
+def test_rotary_turns_a_part_of_a_wider_row_wherever_it_begins(T, width, pairs, seed):
+    row = random(1, T, width + 2 * pairs, seed=seed)
+    cos, sin = (angle.double() for angle in rotary_angles(torch.arange(T) + seed, 2 * pairs, 10000.0))
+    ours, theirs = (
+        torch.cat((row[..., :width], turn(row[..., width:], cos, sin)), dim=-1)
+        for turn in (RotaryFunction.apply, apply_rotary)
+    )
+    assert_same_with_gradients(ours, theirs, (row,))
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -163,7 +163,58 @@ def _(x, w, norm, cos, sin, eps=1e-6):
     return rms_norm(F.linear(x, w)[..., : len(norm)], norm, eps)
 
 
-@wrong("raises RuntimeError", "W not transposed")
+@wrong("divided by the standard deviation")
 def _(x, w, norm, cos, sin, eps=1e-6):
-    latent, key = (x @ w).tensor_split([len(norm)], dim=-1)
-    return torch.cat((rms_norm(latent, norm, eps), apply_rotary(key, cos, sin)), dim=-1)
+    latent, key = F.linear(x, w).tensor_split([len(norm)], dim=-1)
+    latent = norm * latent / (latent.var(dim=-1, keepdim=True, unbiased=False) + eps).sqrt()
+    return torch.cat((latent, apply_rotary(key, cos, sin)), dim=-1)
+
+
+@wrong("no square root")
+def _(x, w, norm, cos, sin, eps=1e-6):
+    latent, key = F.linear(x, w).tensor_split([len(norm)], dim=-1)
+    latent = norm * latent / (latent.pow(2).mean(dim=-1, keepdim=True) + eps)
+    return torch.cat((latent, apply_rotary(key, cos, sin)), dim=-1)
+
+
+@wrong("mean of absolute values")
+def _(x, w, norm, cos, sin, eps=1e-6):
+    latent, key = F.linear(x, w).tensor_split([len(norm)], dim=-1)
+    latent = norm * latent / (latent.abs().mean(dim=-1, keepdim=True) + eps)
+    return torch.cat((latent, apply_rotary(key, cos, sin)), dim=-1)
+
+
+@wrong("weight added")
+def _(x, w, norm, cos, sin, eps=1e-6):
+    latent, key = F.linear(x, w).tensor_split([len(norm)], dim=-1)
+    latent = rms_norm(latent, torch.ones_like(norm), eps) + norm
+    return torch.cat((latent, apply_rotary(key, cos, sin)), dim=-1)
+
+
+@wrong("weight before the norm")
+def _(x, w, norm, cos, sin, eps=1e-6):
+    latent, key = F.linear(x, w).tensor_split([len(norm)], dim=-1)
+    latent = rms_norm(latent * norm, torch.ones_like(norm), eps)
+    return torch.cat((latent, apply_rotary(key, cos, sin)), dim=-1)
+
+
+@wrong("normed twice")
+def _(x, w, norm, cos, sin, eps=1e-6):
+    latent, key = F.linear(x, w).tensor_split([len(norm)], dim=-1)
+    latent = rms_norm(rms_norm(latent, norm, eps), norm, eps)
+    return torch.cat((latent, apply_rotary(key, cos, sin)), dim=-1)
+
+
+@wrong("memory normed as a whole")
+def _(x, w, norm, cos, sin, eps=1e-6):
+    latent, key = F.linear(x, w).tensor_split([len(norm)], dim=-1)
+    memory = torch.cat((norm * latent, apply_rotary(key, cos, sin)), dim=-1)
+    return rms_norm(memory, torch.ones(memory.shape[-1]), eps)
+
+
+@wrong("key changes its length", "two plus signs")
+def _(x, w, norm, cos, sin, eps=1e-6):
+    latent, key = F.linear(x, w).tensor_split([len(norm)], dim=-1)
+    a, b = key[..., 0::2], key[..., 1::2]
+    key = torch.stack((a * cos + b * sin, a * sin + b * cos), dim=-1).flatten(-2)
+    return torch.cat((rms_norm(latent, norm, eps), key), dim=-1)

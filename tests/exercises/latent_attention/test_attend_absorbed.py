@@ -6,7 +6,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from exercises.answers import SEEDS, Claims, drawn
-from exercises.latent_attention import attend_absorbed_more_wrong, attend_absorbed_wrong
+from exercises.latent_attention import (
+    attend_absorbed_inputs_wrong,
+    attend_absorbed_more_wrong,
+    attend_absorbed_wrong,
+)
 from exercises.latent_attention.attend_absorbed_parts import absorb, masked, scores_of, visible, weigh, width
 
 from mini_moe.course.checking.examine import examine
@@ -14,7 +18,7 @@ from mini_moe.course.exercises.latent_attention.attend_absorbed import EXERCISE
 from mini_moe.layers import causal_attention
 from mini_moe.mla import attend_naive
 
-ANSWERS = attend_absorbed_wrong.ANSWERS + attend_absorbed_more_wrong.ANSWERS
+ANSWERS = attend_absorbed_wrong.ANSWERS + attend_absorbed_more_wrong.ANSWERS + attend_absorbed_inputs_wrong.ANSWERS
 right = ANSWERS.right
 
 
@@ -84,9 +88,9 @@ def _(q_nope, q_rope, memory, w_uk, w_uv):
 def _(q_nope, q_rope, memory, w_uk, w_uv):
     H, P, C = w_uk.shape
     R = q_rope.shape[-1]
-    wide_uk = torch.zeros(H, P + R, C + R)
+    wide_uk = w_uk.new_zeros(H, P + R, C + R)
     wide_uk[:, :P, :C] = w_uk
-    wide_uk[:, P:, C:] = torch.eye(R)
+    wide_uk[:, P:, C:] = torch.eye(R, dtype=w_uk.dtype)
     q = torch.cat((q_nope, q_rope), dim=-1)
     mean = causal_attention(q @ wide_uk, memory[:, None], memory[:, None], q.shape[-1] ** -0.5)
     return mean @ F.pad(w_uv, (0, R)).mT
@@ -99,4 +103,20 @@ def _(q_nope, q_rope, memory, w_uk, w_uv):
     wide = memory.double()
     scores = (q.flatten(1, 2) @ wide.mT).view(B, H, T, -1) * width(q_nope, q_rope) ** -0.5
     mean = masked(scores).softmax(-1).flatten(1, 2) @ wide[..., : w_uk.shape[-1]]
-    return (mean.view(B, H, T, -1) @ w_uv.double().mT).float()
+    return (mean.view(B, H, T, -1) @ w_uv.double().mT).to(memory)
+
+
+@right("an added mask, a softmax by hand")
+def _(q_nope, q_rope, memory, w_uk, w_uv):
+    scores = sum(scores_of(q_nope, q_rope, memory, w_uk)) * width(q_nope, q_rope) ** -0.5
+    scores = scores + masked(torch.zeros_like(scores))
+    weights = (scores - scores.amax(dim=-1, keepdim=True)).exp()
+    mean = (weights / weights.sum(dim=-1, keepdim=True)) @ memory[:, None, :, : w_uk.shape[-1]]
+    return mean @ w_uv.mT
+
+
+@right("-1e9 where it is hidden, the scale in W_uk")
+def _(q_nope, q_rope, memory, w_uk, w_uv):
+    scale = width(q_nope, q_rope) ** -0.5
+    scores = sum(scores_of(q_nope, q_rope * scale, memory, w_uk * scale))
+    return weigh(torch.where(visible(*scores.shape[-2:]), scores, -1e9), memory, w_uv)

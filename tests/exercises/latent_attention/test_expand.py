@@ -3,9 +3,9 @@
 import torch
 import torch.nn.functional as F
 from exercises.answers import Claims
-from exercises.latent_attention import expand_wrong
+from exercises.latent_attention import expand_inputs_wrong, expand_wrong
 
-ANSWERS = expand_wrong.ANSWERS
+ANSWERS = expand_wrong.ANSWERS + expand_inputs_wrong.ANSWERS
 right = ANSWERS.right
 
 
@@ -50,7 +50,7 @@ def _(memory, w_uk, w_uv):
 def _(memory, w_uk, w_uv):
     H, P, C = w_uk.shape
     R = memory.shape[-1] - C
-    whole = torch.zeros(H, P + R, C + R)
+    whole = memory.new_zeros(H, P + R, C + R)
     whole[:, :P, :C] = w_uk
-    whole[:, P:, C:] = torch.eye(R)
+    whole[:, P:, C:] = torch.eye(R, dtype=memory.dtype)
     return torch.einsum("bsl,hkl->bhsk", memory, whole), torch.einsum("bsc,hwc->bhsw", memory[..., :C], w_uv)

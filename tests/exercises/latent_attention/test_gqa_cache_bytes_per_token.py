@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 from exercises.answers import Answers, Claims
 
@@ -128,6 +129,99 @@ def _(n_layers, n_kv_heads, head_dim, bytes_per_element=2):
     return n_layers * n_kv_heads * 2 * head_dim * bytes_per_element / 1e6
 
 
+@wrong("another default", "4 bytes")
+def _(n_layers, n_kv_heads, head_dim, bytes_per_element=4):
+    return n_layers * n_kv_heads * 2 * head_dim * bytes_per_element
+
+
+@wrong("another default", "none")
+def _(n_layers, n_kv_heads, head_dim, bytes_per_element):
+    return n_layers * n_kv_heads * 2 * head_dim * bytes_per_element
+
+
+_kept = {}
+
+
+@wrong("kept from an earlier call", "by the number of layers")
+def _(n_layers, n_kv_heads, head_dim, bytes_per_element=2):
+    if n_layers not in _kept:
+        _kept[n_layers] = n_layers * n_kv_heads * 2 * head_dim * bytes_per_element
+    return _kept[n_layers]
+
+
+@wrong("rounded", "float32")
+def _(n_layers, n_kv_heads, head_dim, bytes_per_element=2):
+    return int(torch.tensor([n_layers, n_kv_heads, 2.0, head_dim, bytes_per_element]).prod())
+
+
+@wrong("rounded", "bfloat16")
+def _(n_layers, n_kv_heads, head_dim, bytes_per_element=2):
+    sizes = torch.tensor([n_layers, n_kv_heads, 2, head_dim, bytes_per_element], dtype=torch.bfloat16)
+    return round(sizes.prod().item())
+
+
+@wrong("numbers of 32 bits")
+def _(n_layers, n_kv_heads, head_dim, bytes_per_element=2):
+    sizes = torch.tensor([n_layers, n_kv_heads, 2, head_dim, bytes_per_element], dtype=torch.int32)
+    return sizes.prod(dtype=torch.int32).item()
+
+
+@wrong("value shared by all heads")
+def _(n_layers, n_kv_heads, head_dim, bytes_per_element=2):
+    keys, value = n_kv_heads * head_dim, head_dim
+    return n_layers * (keys + value) * bytes_per_element
+
+
+@wrong("2 added, not multiplied")
+def _(n_layers, n_kv_heads, head_dim, bytes_per_element=2):
+    return n_layers * n_kv_heads * (head_dim + 2) * bytes_per_element
+
+
+@wrong("heads squared")
+def _(n_layers, n_kv_heads, head_dim, bytes_per_element=2):
+    pairs = n_kv_heads * n_kv_heads
+    return n_layers * pairs * 2 * head_dim * bytes_per_element
+
+
+@wrong("brackets forgotten", "around key and value")
+def _(n_layers, n_kv_heads, head_dim, bytes_per_element=2):
+    key = value = head_dim
+    return n_layers * n_kv_heads * key + value * bytes_per_element
+
+
+@wrong("brackets forgotten", "before the bytes")
+def _(n_layers, n_kv_heads, head_dim, bytes_per_element=2):
+    keys = values = n_kv_heads * head_dim
+    return n_layers * keys + values * bytes_per_element
+
+
+@wrong("no product", "whole groups of 4")
+def _(n_layers, n_kv_heads, head_dim, bytes_per_element=2):
+    return n_layers * -(-n_kv_heads // 4) * 4 * 2 * head_dim * bytes_per_element
+
+
+@wrong("another number for one of each", "four vectors a head")
+def _(n_layers, n_kv_heads, head_dim, bytes_per_element=2):
+    return n_layers * n_kv_heads * 5 * head_dim * bytes_per_element
+
+
+@wrong("input not used", "a width written in")
+def _(n_layers, n_kv_heads, head_dim, bytes_per_element=2):
+    return n_layers * n_kv_heads * 2 * 64 * bytes_per_element
+
+
+@wrong("the same for every input", "the example's number")
+def _(n_layers, n_kv_heads, head_dim, bytes_per_element=2):
+    return 516096
+
+
+@wrong("refuses a legal input", "caches of one byte")
+def _(n_layers, n_kv_heads, head_dim, bytes_per_element=2):
+    if bytes_per_element < 2:
+        raise ValueError(f"no number has {bytes_per_element} bytes")
+    return n_layers * n_kv_heads * 2 * head_dim * bytes_per_element
+
+
 @wrong("returns None")
 def _(n_layers, n_kv_heads, head_dim, bytes_per_element=2):
     print(n_layers * n_kv_heads * 2 * head_dim * bytes_per_element)
@@ -153,6 +247,16 @@ def _(n_layers, n_kv_heads, head_dim, bytes_per_element=2):
     return torch.empty(n_layers, 2, n_kv_heads, head_dim, device="meta").numel() * bytes_per_element
 
 
+@right("by way of bits, and rounded down")
+def _(n_layers, n_kv_heads, head_dim, bytes_per_element=2):
+    return 2 * n_layers * n_kv_heads * head_dim * (8 * bytes_per_element) // 8
+
+
 @right("a float, by way of bits")
 def _(n_layers, n_kv_heads, head_dim, bytes_per_element=2):
     return 2 * n_layers * n_kv_heads * head_dim * (8 * bytes_per_element) / 8
+
+
+@right("64 bits of numpy")
+def _(n_layers, n_kv_heads, head_dim, bytes_per_element=2):
+    return np.prod(np.array([n_layers, n_kv_heads, head_dim, 2 * bytes_per_element], dtype=np.int64))

@@ -4,12 +4,9 @@ import torch
 import torch.nn.functional as F
 
 from mini_moe.course.checking.exercise import Mistake
-from mini_moe.course.exercises.latent_attention.compress_mistakes import EPS, unit
+from mini_moe.course.exercises.latent_attention.shared import of_heads
+from mini_moe.course.exercises.latent_attention.shared_mistakes import EPS, unit
 from mini_moe.mla import expand
-
-
-def of_heads(latent, w):
-    return torch.einsum("bsc,hpc->bhsp", latent, w)
 
 
 def _beside(k, key):
@@ -82,6 +79,10 @@ def _mixed(y):
     return y.transpose(1, 2).reshape(y.shape)
 
 
+def _scaled(k):
+    return k * k.shape[-1] ** -0.5
+
+
 def _not_multiplied(latent, w):
     return latent[:, None].expand(-1, len(w), -1, -1)
 
@@ -120,11 +121,15 @@ MISTAKES = (
     *(
         Mistake(
             "rotated key repeated in the wrong direction",
-            "The rotated key is repeated along positions or features, and then reshaped: what a head gets belongs "
-            "to other positions. Add a dimension for the heads and repeat along that.",
+            "The rotated key is repeated along sequences, positions or features, and then reshaped: what a head gets "
+            "belongs to other tokens. Add a dimension for the heads and repeat along that.",
             _key_repeated(repeat),
         )
-        for repeat in (lambda key, H: key.repeat_interleave(H, dim=1), lambda key, H: key.repeat(1, 1, H))
+        for repeat in (
+            lambda key, H: key.repeat_interleave(H, dim=1),
+            lambda key, H: key.repeat(1, 1, H),
+            lambda key, H: key.repeat(H, 1, 1),
+        )
     ),
     Mistake(
         "rotated key beside the values",
@@ -150,6 +155,25 @@ MISTAKES = (
             _cut_from_the_wrong_end(latent_too, key_too),
         )
         for latent_too, key_too in ((True, True), (True, False), (False, True))
+    ),
+    Mistake(
+        "keys scaled",
+        "The keys are multiplied by (P + R)^-0.5: the scale belongs to the scores, in attention.",
+        _expanded(keys=lambda latent, key, w_uk, w_uv: _scaled(_beside(of_heads(latent, w_uk), key))),
+    ),
+    Mistake(
+        "rotated key detached",
+        "The result is right, but no gradient passes through the rotated key: it would never learn.",
+        _expanded(keys=lambda latent, key, w_uk, w_uv: _beside(of_heads(latent, w_uk), key.detach())),
+    ),
+    *(
+        Mistake(
+            "latent detached",
+            "The result is right, but no gradient passes from it through the latent, of keys or of values: the latent "
+            "would not learn what is needed there.",
+            function,
+        )
+        for function in _alike_in_both(lambda latent, w: of_heads(latent.detach(), w))
     ),
     Mistake(
         "matrices exchanged",
@@ -230,7 +254,7 @@ MISTAKES = (
             "A matrix is used transposed, which runs only where it is square: it maps C to P, or to W, `w[h] @ c`.",
             function,
         )
-        for function in _alike_in_both(lambda latent, w: torch.einsum("bsc,hcp->bhsp", latent, w))
+        for function in _alike_in_both(lambda latent, w: latent[:, None] @ w)
     ),
     *(
         Mistake(

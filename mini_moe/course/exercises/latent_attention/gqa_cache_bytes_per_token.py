@@ -3,7 +3,7 @@
 import torch
 
 from mini_moe.cost import gqa_cache_bytes_per_token
-from mini_moe.course.checking.exercise import Exercise, Mistake, Property, Wrong, agrees_with, must_equal
+from mini_moe.course.checking.exercise import Exercise, Mistake, Property, Wrong, agrees_with
 
 
 def _cases_of_cache(generator):
@@ -11,17 +11,17 @@ def _cases_of_cache(generator):
         return torch.randint(low, high + 1, (1,), generator=generator).item()
 
     yield 1, 1, 3, 1
-    yield draw(2, 4), draw(3, 5), draw(6, 9), 4
+    yield draw(2, 4), 7, draw(8, 10), 4
     yield draw(11, 99), draw(6, 10), 64, 1
     yield 126, 8, 128  # Llama-3.1-405B, with the default of 2 bytes
 
 
-def _one_of_each(function, *_):
-    got = function(1, 1, 1, 1)
-    if got != 2:
+def _nothing_kept(function, *_):
+    before, after = function(3001, 2, 3, 1), function(3001, 5, 7, 1)  # so many layers were not asked for before
+    if before == gqa_cache_bytes_per_token(3001, 2, 3, 1) and after == before:
         raise Wrong(
-            "One layer, one head, one feature, one byte for each number: a key and a value are 2 bytes, where this "
-            f"gives {got}."
+            "Called again with other heads, it gives the old result: it keeps something from call to call.",
+            mistake="kept from an earlier call",
         )
 
 
@@ -30,9 +30,40 @@ def _grows_with_each(function, n_layers, n_kv_heads, head_dim, bytes_per_element
         "layers": n_layers, "heads": n_kv_heads, "features of a head": head_dim, "bytes of a number": bytes_per_element
     }  # fmt: skip
     once = function(*sizes.values())
-    for name in sizes:
-        twice = function(*(sizes | {name: 2 * sizes[name]}).values())
-        must_equal(twice, 2 * once, f"Twice as many {name} must take twice the memory, not {twice} bytes after {once}.")
+    for name, size in sizes.items():
+        twice, *more = (function(*(sizes | {name: factor * size}).values()) for factor in (2, 3, 5, 9))
+        if twice != 2 * once:
+            no_effect = all(other == once for other in (twice, *more))  # told by name where nothing else is known
+            raise Wrong(
+                f"Twice as many {name} must take twice the memory, not {twice} bytes after {once}.",
+                mistake=None if no_effect else "no product",
+            )
+
+
+def _one_of_each(function, *_):
+    got = function(1, 1, 1, 1)
+    if got != 2:
+        raise Wrong(
+            "One layer, one head, one feature, one byte for each number: a key and a value are 2 bytes, where this "
+            f"gives {got}.",
+            mistake="another number for one of each",
+        )
+
+
+def _to_the_byte(function, *_):
+    sizes = 3, 5, 7, 2**24 + 1  # more than 32 bits can count, or float32 tell apart
+    got, expected = function(*sizes), gqa_cache_bytes_per_token(*sizes)
+    if got == (expected + 2**31) % 2**32 - 2**31:
+        raise Wrong(
+            f"Of {expected:,} bytes it counts {got:,}: numbers of 32 bits end at 2^31. Python's own integers do not.",
+            mistake="numbers of 32 bits",
+        )
+    if got != expected and abs(got - expected) < expected / 100:
+        raise Wrong(
+            f"Of {expected:,} bytes it counts {got:,}: a floating number keeps only the first digits. Multiply "
+            "integers.",
+            mistake="rounded",
+        )
 
 
 def _numbers(n_layers, n_kv_heads, head_dim):
@@ -44,8 +75,10 @@ EXERCISE = Exercise(
     reference=gqa_cache_bytes_per_token,
     cases=_cases_of_cache,
     properties=(
-        Property("a key and a value of one byte take two bytes", _one_of_each),
+        Property("depends on what it is given alone", _nothing_kept),
+        Property("is right to the byte", _to_the_byte),
         Property("twice of any of the four takes twice the memory", _grows_with_each),
+        Property("a key and a value of one byte take two bytes", _one_of_each),
         Property("agrees with the library", agrees_with(gqa_cache_bytes_per_token)),
     ),
     mistakes=(
@@ -106,6 +139,34 @@ EXERCISE = Exercise(
                 lambda layers, heads, width, size=2, both=both: layers * both * (heads + width) * size,
             )
             for both in (1, 2)
+        ),
+        Mistake(
+            "value shared by all heads",
+            "A key is counted for each head, and one value for all of them: every key-value head has both.",
+            lambda layers, heads, width, size=2: layers * (heads + 1) * width * size,
+        ),
+        Mistake(
+            "2 added, not multiplied",
+            "2 is added to the width: a key and a value are 2 * head_dim numbers.",
+            lambda layers, heads, width, size=2: layers * heads * (2 + width) * size,
+        ),
+        Mistake(
+            "heads squared",
+            "The heads are counted twice over, as if each met each: a head keeps one key and one value of a token.",
+            lambda layers, heads, width, size=2: _numbers(layers, heads, width) * heads * size,
+        ),
+        *(
+            Mistake(
+                "brackets forgotten",
+                "Brackets are missing: the sum of a key and a value is what is multiplied, by layers, heads and bytes.",
+                function,
+            )
+            for function in (
+                lambda layers, heads, width, size=2: layers * heads * width + width * size,
+                lambda layers, heads, width, size=2: layers * (heads * width + width * size),
+                lambda layers, heads, width, size=2: layers * heads * (width + width * size),
+                lambda layers, heads, width, size=2: layers * heads * width + heads * width * size,
+            )
         ),
         Mistake(
             "numbers, not bytes",
