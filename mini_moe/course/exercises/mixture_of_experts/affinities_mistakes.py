@@ -163,8 +163,7 @@ MISTAKES = (
     ),
     Mistake(
         "router detached",
-        "No gradient passes at all: without it neither the centroids nor the layers before ever learn from the "
-        "choice.",
+        "No gradient passes at all: without it neither the centroids nor the layers before ever learn from the choice.",
         lambda x, c: affinities(x.detach(), c.detach()),
     ),
 )

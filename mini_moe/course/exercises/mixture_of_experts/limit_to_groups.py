@@ -28,7 +28,11 @@ def _cases_of_groups(generator):
     yield _contest(3, 3, 4, generator) - 1, 3, 1  # all scores negative
     one_large = torch.tensor([[3.0, 0.0, 1.4, 1.4], [1.4, 1.4, 3.0, 0.0]])  # worth more as a sum, not bent by a sigmoid
     yield one_large + _apart((2, 4), generator), 2, 1
-    yield torch.tensor([[0.5, 0.5, 0.1, 0.7, 0.2, 0.1], [0.3, 0.8, 0.1, 0.6, 0.1, 0.6]]), 2, 1  # equal scores count both
+    yield (
+        torch.tensor([[0.5, 0.5, 0.1, 0.7, 0.2, 0.1], [0.3, 0.8, 0.1, 0.6, 0.1, 0.6]]),
+        2,
+        1,
+    )  # equals: both count
     yield _contest(3, 3, 3, generator).bfloat16(), 3, 2
     yield torch.randn(4, 6, generator=generator, dtype=torch.float64), 3, 2
     yield torch.randn(4, 8, generator=generator), 4, 3

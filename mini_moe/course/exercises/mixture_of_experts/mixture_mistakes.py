@@ -3,7 +3,7 @@
 import torch
 
 from mini_moe.course.checking.exercise import Mistake
-from mini_moe.course.exercises.mixture_of_experts.route_mistakes import share
+from mini_moe.course.exercises.mixture_of_experts.shared import share
 from mini_moe.moe import mixture
 
 

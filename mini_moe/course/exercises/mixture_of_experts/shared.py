@@ -4,7 +4,13 @@ import torch
 from torch import Tensor
 
 from mini_moe.course.checking.exercise import Property, Wrong
-from mini_moe.course.checking.observe import copied, flatten
+from mini_moe.course.checking.observe import close, copied, flatten
+
+
+def must_match(got, expected, message, mistake):
+    """Raise `Wrong` unless the two are equal but for rounding; as `must_equal`, with a name for the mistake."""
+    if not close(got, expected):
+        raise Wrong(message, mistake=mistake)
 
 
 def _leaves_alone(function, *case):
