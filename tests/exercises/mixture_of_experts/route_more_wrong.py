@@ -128,7 +128,7 @@ def _(scores_NE, bias_E, top_k, *, n_group=1, topk_group=1, normalize=True, scal
 
 
 @wrong("scale added")
-def _(scores_NE, bias_E, top_k, *, n_group=1, topk_group=1, normalize=True, scale=0.0):
+def _(scores_NE, bias_E, top_k, *, n_group=1, topk_group=1, normalize=True, scale=1.0):
     experts = limit_to_groups(scores_NE + bias_E, n_group, topk_group).topk(top_k).indices
     return plain(scores_NE, bias_E, experts, normalize) + scale, experts
 

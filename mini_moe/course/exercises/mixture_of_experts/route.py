@@ -22,6 +22,8 @@ def _cases_of_route(generator):
     def draw(N, E, K, decimals=2):
         rank = torch.rand(N, E, generator=generator).argsort(dim=-1)
         scores = (rank + 0.2 + 0.6 * torch.rand(N, E, generator=generator)) / E  # in (0, 1), no two near each other
+        if K == 1:
+            scores = (1 + scores) / 2  # the gradient of s / s is 0 but for rounding, which grows as s shrinks
         scores = scores.round(decimals=decimals)
         bias = -0.6 - 0.3 * torch.rand(E, generator=generator)  # most biased scores are negative; unrounded: no ties
         bias[scores[0].argmin()] = 1.0  # lifts the last to the first place
