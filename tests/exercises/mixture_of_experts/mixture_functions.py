@@ -103,11 +103,28 @@ def _(x_ND, weights_NK, experts_NK, routed, shared):
     return torch.stack(rows)
 
 
-@wrong("weight looked up by expert")
+@wrong("weight looked up by expert", "what is out of range taken round")
+def _(x_ND, weights_NK, experts_NK, routed, shared):
+    K = weights_NK.shape[1]
+    return learner_sums(lambda weight, expert, x: weight * expert(x))(
+        x_ND, torch.stack([row[experts % K] for row, experts in zip(weights_NK, experts_NK, strict=True)]),
+        experts_NK, routed, shared,
+    )  # fmt: skip
+
+
+@wrong("raises IndexError", "weight looked up by expert")
 def _(x_ND, weights_NK, experts_NK, routed, shared):
     rows = []
     for n, x in enumerate(x_ND):
         rows.append(shared(x) + sum(weights_NK[n, e] * routed[e](x) for e in experts_NK[n].tolist()))
+    return torch.stack(rows)
+
+
+@wrong("raises IndexError", "as many choices as experts assumed")
+def _(x_ND, weights_NK, experts_NK, routed, shared):
+    rows = []
+    for n, x in enumerate(x_ND):
+        rows.append(shared(x) + sum(weights_NK[n, e] * expert(x) for e, expert in enumerate(routed)))
     return torch.stack(rows)
 
 

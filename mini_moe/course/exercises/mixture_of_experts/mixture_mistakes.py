@@ -140,7 +140,9 @@ MISTAKES = (
     Mistake(
         "weight looked up by expert",
         "The weight is looked up by the expert's number: `weights` has a column for each choice, weights[n, k].",
-        lambda x, weights, experts, *functions: mixture(x, weights.gather(-1, experts), experts, *functions),
+        lambda x, weights, experts, *functions: mixture(
+            x, weights.gather(-1, experts % weights.shape[-1]), experts, *functions
+        ),
     ),
     *(
         Mistake(

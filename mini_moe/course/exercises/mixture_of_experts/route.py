@@ -223,5 +223,5 @@ EXERCISE = Exercise(
         "experts.",
     ),
     difficulty=2,
-    minutes=12,
+    minutes=15,
 )
