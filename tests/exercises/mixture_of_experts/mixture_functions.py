@@ -37,6 +37,29 @@ wrong("writes into what an expert returned")(
 )
 
 
+@wrong("not in proportion to the weights", "normalised again, where there are several")
+def _(x_ND, weights_NK, experts_NK, routed, shared):
+    if weights_NK.shape[1] > 1:
+        weights_NK = weights_NK / weights_NK.sum(1, keepdim=True)
+    return learner_sums(lambda weight, expert, x: weight * expert(x))(x_ND, weights_NK, experts_NK, routed, shared)
+
+
+@wrong("shared expert not as it is", "gated by what is left to 1, where there are several")
+def _(x_ND, weights_NK, experts_NK, routed, shared):
+    rest = 1 - weights_NK.sum(1) if weights_NK.shape[1] > 1 else torch.ones(len(x_ND), dtype=x_ND.dtype)
+    always = torch.stack([shared(x) for x in x_ND])
+    said = learner_sums(lambda weight, expert, x: weight * expert(x), lambda x, shared: 0)
+    return said(x_ND, weights_NK, experts_NK, routed, shared) + rest[:, None] * always
+
+
+@wrong("order of the choices matters", "the first choice counts twice")
+def _(x_ND, weights_NK, experts_NK, routed, shared):
+    factors = torch.ones_like(weights_NK)
+    factors[:, 0] = 2
+    mixture = learner_sums(lambda weight, expert, x: weight * expert(x))
+    return mixture(x_ND, weights_NK * factors, experts_NK, routed, shared)
+
+
 @wrong("a matrix given to a function of one token", "the shared expert's")
 def _(x_ND, weights_NK, experts_NK, routed, shared):
     y_ND = shared(x_ND)

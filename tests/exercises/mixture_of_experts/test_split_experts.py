@@ -169,7 +169,7 @@ def _(config, m):
 _split = {}
 
 
-@wrong("another field changed", "the first result for each m kept")
+@wrong("inner width not from the config", "the first result for each m kept")
 def _(config, m):
     return _split.setdefault(m, learner_splits(**E, **K, **S, **I)(config, m))
 

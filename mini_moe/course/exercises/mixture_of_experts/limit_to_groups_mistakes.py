@@ -69,12 +69,20 @@ MISTAKES = (
     ),
     *(
         Mistake(
-            "a large number in place of -inf",
-            "Closed experts get a large negative number: write -inf, `float('-inf')`, which is below every score "
-            "and plain to see.",
+            "a number in place of -inf",
+            "Closed experts get a negative number, and scores may be lower: write -inf, `float('-inf')`, which is "
+            "below every score and plain to see.",
             _limited(fill=fill),
         )
         for fill in (-1.0, -10.0, -1e2, -1e3, -1e4, -1e6, -1e8, -1e9, -1e10, -1e20, torch.finfo(torch.float32).min)
+    ),
+    Mistake(
+        "0 times infinity",
+        "0 times infinity is NaN, and so the scores that should stay are lost: fill -inf in by `masked_fill` or "
+        "`torch.where`, in place of multiplying.",
+        lambda choice, n_group, topk_group: (
+            choice + limit_to_groups(choice, n_group, topk_group).isinf() * float("-inf")
+        ),
     ),
     Mistake(
         "closed with +inf",

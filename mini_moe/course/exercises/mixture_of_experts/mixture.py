@@ -81,18 +81,19 @@ def _asked_about_tokens(function, x, weights, experts, routed, shared):
         raise Wrong(f"{who} is never asked about token {n}, for which it should work.", mistake="an expert not asked")
 
 
-def _shared_alone(function, x, weights, experts, routed, shared):
+def _shared_ungated(function, x, weights, experts, routed, shared):
     must_match(
-        function(x, torch.zeros_like(weights), experts, routed, shared),
+        function(x, weights, experts, [torch.zeros_like] * len(routed), shared),
         torch.stack([shared(x_D) for x_D in x]),
-        "Where all weights are 0 the shared expert works alone, once, with weight 1.",
-        "something beside the shared expert",
+        "Where all routed experts return 0, `shared(x)` must be left as it is: it has no gate, and nothing beside it.",
+        "shared expert not as it is",
     )
 
 
 def _weights_multiply(function, x, weights, experts, routed, shared):
     def of_the_chosen(weights):
-        return function(x, weights, experts, routed, shared) - function(x, 0 * weights, experts, routed, shared)
+        zeros = [torch.zeros_like] * len(routed)
+        return function(x, weights, experts, routed, shared) - function(x, weights, experts, zeros, shared)
 
     must_match(
         of_the_chosen(2 * weights),
@@ -171,7 +172,7 @@ EXERCISE = Exercise(
     properties=(
         LEAVES_ALONE,
         Property("each works on the tokens that chose it", _asked_about_tokens),
-        Property("the shared expert works with weight 1", _shared_alone),
+        Property("the shared expert works with weight 1", _shared_ungated),
         Property("a weight multiplies what its expert returns", _weights_multiply),
         Property("the order of the choices does not matter", _order_is_free),
         Property("each token goes to its own experts", _tokens_apart),

@@ -51,7 +51,7 @@ def _place_is_nothing(function, scores, bias, top_k):
     must_match(
         by_expert(function)(scores.flip(0), bias, top_k),
         by_expert(function)(scores, bias, top_k).flip(0),
-        "With the tokens in reverse order their rows are not the same, in reverse order: a token's choice hangs on its "
+        "With the tokens in reverse order their rows are not the same, in reverse order: a token's result hangs on its "
         "place, or on an earlier call.",
         "hangs on place or earlier calls",
     )

@@ -134,12 +134,12 @@ EXERCISE = Exercise(
     cases=_cases_of_split,
     properties=(
         Property("the config given stays as it is", _leaves_the_config),
+        Property("the inner width comes from the config", _keeps_nothing),
         Property("what is not of experts stays as it is", _the_rest_stays),
         Property("m times the experts, m times as many chosen", _many_to_choose),
         Property("a token costs as much as before", _as_much_work),
         Property("as much is stored as before", _as_much_stored),
         Property("the inner width is a whole number", _whole_width),
-        Property("every config is split by itself", _keeps_nothing),
         Property("agrees with the library", agrees_with(split_experts)),
         Property("an m that does not divide is refused", _refuses_others),
     ),
