@@ -2,7 +2,7 @@
 
 import torch
 
-from mini_moe.course.checking.exercise import Exercise, Property, Wrong, agrees_with, must_equal
+from mini_moe.course.checking.exercise import Exercise, Property, Wrong, agrees_with
 from mini_moe.course.exercises.mixture_of_experts.mixture_mistakes import MISTAKES
 from mini_moe.course.exercises.mixture_of_experts.shared import LEAVES_ALONE, must_match
 from mini_moe.moe import mixture
@@ -159,11 +159,13 @@ def _type_of_the_tokens(function, x, weights, experts, routed, shared):
             f"With tokens in bfloat16 and weights in float32 it returns {got.dtype}: the tokens' type is expected.",
             mistake="not the type of the tokens",
         )
-    must_equal(
-        got,
-        function(tokens.float(), weights, experts, *functions),
-        "With tokens in bfloat16 and weights in float32 the result differs by more than rounding.",
-    )
+    exact = function(tokens.float(), weights, experts, *functions)
+    if not (got - exact).abs().max() < 0.1:  # a few sums of numbers around 1, each rounded to 8 bits
+        raise Wrong(
+            "With tokens in bfloat16 and weights in float32 the result differs by more than rounding from that "
+            "of the same numbers in float32.",
+            mistake="mixed types",
+        )
 
 
 EXERCISE = Exercise(

@@ -220,7 +220,7 @@ EXERCISE = Exercise(
         "the sum, with `keepdim=True`, if `normalize` says so; `scale` comes last.",
         "choice = limit_to_groups(scores_NE.detach() + bias_E, n_group, topk_group); experts = choice.topk(top_k, "
         "dim=-1).indices; weights = scores_NE.gather(1, experts); then normalize; then return weights * scale and "
-        "experts.",
+        "experts. Before all, a ValueError for each thing that the docstring lists under Raises.",
     ),
     difficulty=2,
     minutes=15,
