@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 lab: $(VENV)/installed ## JupyterLab at lesson 00, in work/: your copy, which nothing overwrites
 	mkdir -p work
 	for lesson in lessons/*.ipynb; do test -e work/$${lesson##*/} || cp $$lesson work/; done
-	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) work/00_headlines.ipynb
+	cd work && ../$(BIN)/jupyter lab --LabApp.app_settings_dir=../tools/lab $(if $(filter 0,$(shell id -u)),--allow-root) 00_headlines.ipynb
 
 test: $(VENV)/tested $(VENV)/chromium lint ## every test, then every notebook
 	$(BIN)/python -m pytest

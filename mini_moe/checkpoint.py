@@ -1,5 +1,6 @@
 """A run's folder: what is kept, so that a run can be stopped at any moment and lose nothing but seconds.
 
+    .lock                          the number of the process that trains here, which holds a lock on it (``lock.py``)
     run.json                       configuration, text, versions, machine, command
     log.jsonl                      a line for each step
     checkpoints/00000120.safetensors    weights, routing biases and the optimizer's memory after step 120; the last two
@@ -66,6 +67,11 @@ def load_checkpoint(folder: Path, model: Transformer, optimizer: torch.optim.Opt
     if damaged:
         raise DamagedRun(f"{folder} must hold a whole checkpoint, got {len(damaged)} damaged: {damaged[0].name}.")
     return 0, []
+
+
+def last_step(folder: Path) -> int:
+    """The step of the newest checkpoint; 0 if there is none yet."""
+    return max((int(path.stem) for path in _checkpoints(folder)), default=0)
 
 
 def rewind_log(path: Path, step: int) -> None:

@@ -6,11 +6,14 @@ mini-moe generate --from runs/first --prompt "def "
 """
 
 import argparse
+import io
+import shlex
 import sys
 from pathlib import Path
 
 from mini_moe import config, run
 from mini_moe.dispatch import PATHS
+from mini_moe.generate import write_text
 from mini_moe.hf import load_pretrained, load_tokenizer
 from mini_moe.train import PRECISIONS, Diverged, TrainConfig
 
@@ -21,17 +24,23 @@ STEPS = {"tiny": 1000, "small": 4000}  # a run without --steps and --seconds: mi
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit status. What the caller did wrong is one line, not a traceback."""
     options = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not so in a notebook
+            stream.reconfigure(errors="backslashreplace")  # a model may write what a terminal cannot show
     try:
         return options.command(options)
-    except KeyboardInterrupt:
-        print("mini-moe: stopped. A run that has begun goes on with: mini-moe train --resume DIR", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as error:
+        return _complain(error, "stopped.", status=130)
     except (ValueError, OSError) as error:
-        print(f"mini-moe: {error}", file=sys.stderr)
-        return 2
+        return _complain(error, str(error), status=2)
     except Diverged as error:
-        print(f"mini-moe: {error} The last good checkpoint is kept.", file=sys.stderr)
-        return 1
+        return _complain(error, str(error), status=1)
+
+
+def _complain(error: BaseException, what: str, status: int) -> int:
+    """On a line, and on the next what ``run`` noted on it."""
+    print("\n".join([f"mini-moe: {what}", *getattr(error, "__notes__", ())]), file=sys.stderr)
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -85,7 +94,7 @@ def _train(options: argparse.Namespace) -> int:
         )
     if report.bits_per_byte is None:
         print(f"Stopped after step {report.step} of {report.steps}; everything is kept in {report.folder}.")
-        print(f"Go on with: mini-moe train --resume {report.folder}")
+        print(f"Go on with: {run.resume_command(report.folder)}")
         return 130
     _tell(report)
     return 0
@@ -99,21 +108,30 @@ def _tell(report: run.Report) -> None:
     print(f"  {'this model':12} {report.bits_per_byte:.3f}")
     print("A sample:\n")
     _print_text(report.folder, "def ", tokens=120, temperature=0.8, seed=0)
-    print(f'\nKept in {report.folder}. Try: mini-moe generate --from {report.folder} --prompt "class "')
+    folder = shlex.quote(str(report.folder))
+    print(f'\nKept in {report.folder}. Try: mini-moe generate --from {folder} --prompt "class "')
 
 
 def _generate(options: argparse.Namespace) -> int:
     if not (options.folder / "model.safetensors").exists() and (options.folder / "run.json").exists():
-        raise ValueError(f"the run must have ended, got one that was cut off: mini-moe train --resume {options.folder}")
-    _print_text(options.folder, options.prompt, options.tokens, options.temperature, options.seed)
+        raise ValueError(f"the run must have ended, got one that was cut off: {run.resume_command(options.folder)}")
+    _print_text(options.folder, _unicode(options.prompt), options.tokens, options.temperature, options.seed)
     return 0
+
+
+def _unicode(prompt: str) -> str:
+    """Where the locale is ASCII, Python hands over other bytes one by one, as halves of characters: join them again."""
+    try:
+        return prompt.encode("utf-8", "surrogateescape").decode()
+    except UnicodeError:
+        raise ValueError(f"--prompt must be text in UTF-8, got {prompt!r}.") from None
 
 
 def _print_text(folder: Path, prompt: str, tokens: int, temperature: float, seed: int) -> None:
     model = load_pretrained(folder)
-    tokenizer = load_tokenizer(folder)
+    pieces = write_text(model, load_tokenizer(folder), prompt, tokens, temperature=temperature, seed=seed)
     print(prompt, end="", flush=True)
-    for piece in run.write_text(model, tokenizer, prompt, tokens, temperature=temperature, seed=seed):
+    for piece in pieces:
         print(piece, end="", flush=True)
     print()
 

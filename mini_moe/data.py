@@ -16,18 +16,22 @@ which, unlike the loss per token, compares models of any vocabulary with each ot
 
    - a line's closing punctuation, its end and the next line's indentation are one word, for this is how code repeats;
    - digits stand alone, so that a number has one spelling; runs of up to three digits would give 0.5 to 2 % more.
-2. Simplified: documents are not packed; a training window may run over the end of a file into the next one.
+2. No run of letters, punctuation or spaces is longer than ``LONGEST`` in a word; a longer one is cut. Merging takes
+   time that grows with the square of a word, so that a megabyte without a space would be without an end, too.
+3. Simplified: documents are not packed; a training window may run over the end of a file into the next one.
 
 Letters: B sequences of a batch, N windows of a text, T positions of a sequence.
 """
 
 import gzip
 import hashlib
+import itertools
 import json
 import lzma
 import os
+import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import safetensors.torch
@@ -38,17 +42,21 @@ from tqdm.auto import tqdm
 
 from mini_moe.corpus import read_corpus
 from mini_moe.files import home, write_atomically
+from mini_moe.progress import clock
 
 END = "<|endoftext|>"  # opens every file; token 0
 IGNORE = -100  # a target that does not count: the default ignore_index of torch's cross_entropy
-FORMAT = 1  # of the cache; to be raised when the split or the tokenizer changes
+FORMAT = 2  # of the cache; to be raised when the split or the tokenizer changes
+LONGEST = 128  # characters of a run; the standard library has none of 100
 WORDS = (
-    r"[^\r\n\p{L}\p{N}]?\p{L}+"  # letters, with the one space, dot or underscore before them
+    r"[^\r\n\p{L}\p{N}]?\p{L}{1,LONGEST}"  # letters, with the one space, dot or underscore before them
     r"|\p{N}"  # one digit
-    r"| ?[^\s\p{L}\p{N}]*\s*[\r\n]\s*"  # punctuation, the end of the line, blank lines, indentation
-    r"| ?[^\s\p{L}\p{N}]+"  # punctuation inside a line
-    r"|\s+(?!\S)|\s+"  # spaces; the last one is left to the word that follows
-)
+    # punctuation, the end of the line, blank lines, indentation
+    r"| ?[^\s\p{L}\p{N}]{0,LONGEST}\s{0,LONGEST}[\r\n]\s{0,LONGEST}"
+    r"| ?[^\s\p{L}\p{N}]{1,LONGEST}"  # punctuation inside a line
+    r"|\s{1,LONGEST}(?!\S)|\s{1,LONGEST}"  # spaces; the last one is left to the word that follows
+).replace("LONGEST", str(LONGEST))
+PIECE = 1 << 16  # characters, about, that are turned into tokens at once
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
@@ -99,10 +107,10 @@ def load(source: str | os.PathLike | None = None, vocab_size: int = 1024, *, pro
 def _build_cache(folder, corpus, vocab_size, progress):
     if progress:
         tqdm.write(corpus.describe())
-    texts = [text for _, text in corpus.train]
-    bar = tqdm(texts, desc="training the tokenizer", unit=" files", disable=not progress)
-    tokenizer = train_tokenizer(bar, vocab_size)
-    with tqdm(total=len(texts) + len(corpus.heldout), desc="to tokens", unit=" files", disable=not progress) as bar:
+    with clock("training the tokenizer", progress):
+        tokenizer = train_tokenizer((text for _, text in corpus.train), vocab_size)
+    characters = sum(len(text) for _, text in corpus.train + corpus.heldout)
+    with tqdm(total=characters, desc="to tokens", unit=" characters", unit_scale=True, disable=not progress) as bar:
         train, heldout = (_to_tokens(tokenizer, files, bar) for files in (corpus.train, corpus.heldout))
     try:
         _write_cache(folder, tokenizer, train, heldout)
@@ -113,12 +121,26 @@ def _build_cache(folder, corpus, vocab_size, progress):
 
 def _to_tokens(tokenizer, files, bar) -> torch.Tensor:
     tokens = []
-    for start in range(0, len(files), 32):  # together, for the sake of all cores; not all, for the sake of memory
-        texts = [text for _, text in files[start : start + 32]]
-        for encoding in tokenizer.encode_batch_fast(texts):
-            tokens.append(torch.tensor([0, *encoding.ids], dtype=torch.int32))
-        bar.update(len(texts))
+    pieces = (piece for _, text in files for piece in _pieces(text))
+    while some := list(itertools.islice(pieces, 16)):  # together, for all cores; not all, for memory and the bar
+        for (opens, piece), encoding in zip(some, tokenizer.encode_batch_fast([text for _, text in some]), strict=True):
+            tokens.append(torch.tensor([0] * opens + encoding.ids, dtype=torch.int32))
+            bar.update(len(piece))
     return torch.cat(tokens)
+
+
+def _pieces(text: str) -> Iterator[tuple[bool, str]]:
+    """A file in pieces, and which of them opens it.
+
+    The cut is behind a letter or digit that ends its run: there a word ends, so the tokens are those of the whole text.
+    Only where a piece's length passes without such a place, as in a line of nothing but signs, is a word cut.
+    """
+    start = 0
+    while start < len(text):
+        place = re.compile(r"[^\W_](?=\W)").search(text, start + PIECE, start + 2 * PIECE)
+        end = place.end() if place else start + 2 * PIECE
+        yield start == 0, text[start:end]
+        start = end
 
 
 def _read_cache(folder):

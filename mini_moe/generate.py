@@ -6,9 +6,11 @@ After that each new token is one query against the cached latents (absorbed atte
 Letters: B batch, T tokens of the prompt, V vocabulary.
 """
 
+import math
 from collections.abc import Iterator
 
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor
 
 from mini_moe.model import Transformer
@@ -21,14 +23,22 @@ def sample(logits_BV: Tensor, temperature: float, generator: torch.Generator | N
 
     Returns:
         (B, 1), int64
+
+    Raises:
+        ValueError: the temperature is negative or not finite.
     """
-    if temperature == 0:
+    _check_temperature(temperature)
+    if temperature < torch.finfo(torch.float32).tiny:  # float32 cannot divide by less
         return logits_BV.argmax(dim=-1, keepdim=True)
-    probabilities = (logits_BV.float() / temperature).softmax(dim=-1)
-    return torch.multinomial(probabilities, 1, generator=generator)
+    below_best = logits_BV.float() - logits_BV.amax(dim=-1, keepdim=True)  # which no temperature makes infinite
+    return torch.multinomial((below_best / temperature).softmax(dim=-1), 1, generator=generator)
 
 
-@torch.inference_mode()
+def _check_temperature(temperature: float) -> None:
+    if not 0 <= temperature < math.inf:
+        raise ValueError(f"temperature must be a finite number, at least 0, got {temperature}.")
+
+
 def stream(
     model: Transformer,
     tokens_BT: Tensor,
@@ -37,15 +47,23 @@ def stream(
     temperature: float = 0.0,
     generator: torch.Generator | None = None,
 ) -> Iterator[Tensor]:
-    """Like ``generate``, but yields each new token, (B, 1), as soon as it is drawn."""
-    B, T = tokens_BT.shape
-    limit = model.config.max_position_embeddings
+    """Like ``generate``, but yields each new token, (B, 1), as soon as it is drawn. Errors come at once."""
+    T, limit = tokens_BT.shape[1], model.config.max_position_embeddings
     if T == 0:
         raise ValueError("tokens must hold at least one token, got none. Begin with <|endoftext|>.")
-    if max_new_tokens < 0 or T + max_new_tokens > limit:
-        raise ValueError(f"max_new_tokens must be from 0 to {limit - T} after a prompt of {T}, got {max_new_tokens}.")
-    if temperature < 0:
-        raise ValueError(f"temperature must be at least 0, got {temperature}.")
+    if limit < T:
+        raise ValueError(f"tokens must be at most {limit}, the model's context, got {T}. Shorten the prompt.")
+    if not 0 <= max_new_tokens <= limit - T:
+        raise ValueError(
+            f"max_new_tokens must be from 0 to {limit - T} after a prompt of {T} tokens, got {max_new_tokens}."
+        )
+    _check_temperature(temperature)
+    return _draw(model, tokens_BT, max_new_tokens, temperature, generator)
+
+
+@torch.inference_mode()
+def _draw(model, tokens_BT, max_new_tokens, temperature, generator):
+    B, T = tokens_BT.shape
     cache = model.new_cache(B, T + max_new_tokens)
     new = tokens_BT
     for _ in range(max_new_tokens):
@@ -73,7 +91,38 @@ def generate(
         (B, T + max_new_tokens): the prompt and what follows.
 
     Raises:
-        ValueError: no prompt, a negative temperature, or more tokens than the model has positions.
+        ValueError: no prompt, more tokens than the model has positions, or a temperature that is negative or not
+            finite.
     """
     new = stream(model, tokens_BT, max_new_tokens, temperature=temperature, generator=generator)
     return torch.cat((tokens_BT, *new), dim=1)
+
+
+def write_text(
+    model: Transformer, tokenizer: Tokenizer, prompt: str, max_new_tokens: int, *, temperature: float, seed: int
+) -> Iterator[str]:
+    """The continuation of ``prompt``, piece by piece as it is written; ends early where the model ends the file.
+
+    Raises:
+        ValueError: at once, not with the first piece: as ``generate``, or the prompt is no Unicode text, or the seed
+            out of range.
+    """
+    if any("\ud800" <= character <= "\udfff" for character in prompt):
+        raise ValueError(f"prompt must be Unicode text, got half a character in {prompt!r}.")
+    if not 0 <= seed < 2**63:
+        raise ValueError(f"seed must be from 0 to 2**63 - 1, got {seed}.")
+    tokens = torch.tensor([[0, *tokenizer.encode(prompt).ids]])
+    generator = torch.Generator().manual_seed(seed)
+    return _decoded(stream(model, tokens, max_new_tokens, temperature=temperature, generator=generator), tokenizer)
+
+
+def _decoded(tokens: Iterator[Tensor], tokenizer: Tokenizer) -> Iterator[str]:
+    written, shown = [], ""
+    for new in tokens:
+        if new.item() == 0:
+            break
+        written.append(new.item())
+        text = tokenizer.decode(written)
+        if not text.endswith("\ufffd"):  # else the last character still lacks a byte
+            yield text[len(shown) :]
+            shown = text

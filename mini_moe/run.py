@@ -1,40 +1,40 @@
-"""The main job without a screen: train a model on a text, keep it in a folder, measure it, let it write.
+"""The main job without a screen: train a model on a text, keep it in a folder, measure it.
 
-``start`` begins a run and ``resume`` goes on with one; both end in ``finish``. What a folder holds is told in
-``checkpoint.py``. A few steps are timed first, to choose the faster precision and, where a run is given seconds instead
-of steps, to set the number of steps once and for all: a run that is resumed depends on no clock.
+``start`` begins a run and ``resume`` goes on with one. What a folder holds is told in ``checkpoint.py``; one process at
+a time may be in it. What is chosen by a clock is chosen before the first step (``trial.py``) and kept, so that a run
+that is resumed depends on none.
 """
 
 import dataclasses
-import hashlib
+import errno
 import json
-import platform
+import shlex
 import signal
-import statistics
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer
 from tqdm.auto import tqdm
 
 from mini_moe import data
-from mini_moe.checkpoint import DamagedRun, load_checkpoint, rewind_log, save_checkpoint
+from mini_moe.checkpoint import DamagedRun, last_step, load_checkpoint, rewind_log, save_checkpoint
 from mini_moe.config import ModelConfig
-from mini_moe.dispatch import PATHS, fastest
-from mini_moe.files import write_json
-from mini_moe.generate import stream
+from mini_moe.dispatch import PATHS
+from mini_moe.files import append_json, write_json
 from mini_moe.hf import save_pretrained
+from mini_moe.lock import only_one
 from mini_moe.model import Transformer
+from mini_moe.progress import clock
+from mini_moe.provenance import fingerprint, provenance
 from mini_moe.train import PRECISIONS, Diverged, TrainConfig, evaluate, make_optimizer, train
+from mini_moe.trial import choose
 
-TRIAL_STEPS = 7  # in each precision, before a run
 SECONDS_BETWEEN_CHECKPOINTS = 20.0
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # what a full disk, a quota and a limit of file sizes say
 
 
 @dataclass(frozen=True)
@@ -67,46 +67,33 @@ def start(
             are kept in ``run.json``: they decide the last bits.
 
     Raises:
-        ValueError: the folder holds a run already, or an argument is out of range.
+        ValueError: the folder holds a run already, another process trains in it, or an argument is out of range.
     """
-    if (folder / "run.json").exists():
-        raise ValueError(f"out must be a new folder, got {folder}, which holds a run. Go on with it: --resume {folder}")
-    if found := [path.name for path in folder.glob("*") if not path.name.startswith(".")]:
-        raise ValueError(f"out must be a new or an empty folder, got {folder}, which holds {found[0]}.")
+    _must_be_new(folder)
     for name, value, known in (("precision", precision, PRECISIONS), ("dispatch", dispatch, PATHS)):
         if value is not None and value not in known:
             raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}.")
-    if seconds is not None and not seconds > 0:
-        raise ValueError(f"seconds must be above 0, got {seconds}.")
+    if seconds is not None and not 0 < seconds < 1e9:
+        raise ValueError(f"seconds must be above 0 and below 1e9, got {seconds}.")
     dataset = data.load(source, model_config.vocab_size)
     folder.mkdir(parents=True, exist_ok=True)
-    tokens_a_step = train_config.batch_size * train_config.context
-    precisions = [precision] if precision else PRECISIONS
-    paths = {name: dispatch or fastest(model_config, tokens_a_step, name) for name in precisions}
-    if seconds is not None or precision is None:
-        step_seconds = {
-            name: _seconds_of_a_step(
-                Transformer(model_config, PATHS[paths[name]]),
-                dataclasses.replace(train_config, steps=TRIAL_STEPS, precision=name),
-                dataset.train,
-            )
-            for name in precisions
-        }
-        precision = min(step_seconds, key=step_seconds.get)
-        if seconds is not None:
-            train_config = dataclasses.replace(train_config, steps=max(1, round(seconds / step_seconds[precision])))
-    train_config = dataclasses.replace(train_config, precision=precision)
-    torch.manual_seed(train_config.seed)
-    model = Transformer(model_config, PATHS[paths[precision]])
-    write_json(folder / "run.json", _provenance(model_config, train_config, paths[precision], source, dataset))
-    return _go_on(folder, model, make_optimizer(model, train_config), dataset, train_config, done=0)
+    with only_one(folder):
+        _must_be_new(folder)  # it may have been begun since
+        train_config, path = choose(model_config, train_config, dataset, seconds, precision, dispatch)
+        torch.manual_seed(train_config.seed)
+        model = Transformer(model_config, PATHS[path])
+        write_json(folder / "run.json", provenance(model_config, train_config, path, source, dataset))
+        with _telling_how_to_go_on(folder, train_config):
+            return _go_on(folder, model, make_optimizer(model, train_config), dataset, train_config, done=0)
 
 
-def _seconds_of_a_step(model: Transformer, trial: TrainConfig, tokens: torch.Tensor) -> float:
-    """The median of a few steps of a model that is then thrown away; the first two are not counted."""
-    steps = train(model, make_optimizer(model, trial), tokens, trial)
-    bar = tqdm(steps, total=trial.steps, desc=f"timing {trial.precision}", unit="step", leave=False)
-    return trial.batch_size * trial.context / statistics.median(step.tokens_per_second for step in list(bar)[2:])
+def _must_be_new(folder: Path) -> None:
+    if (folder / "run.json").exists():
+        raise ValueError(
+            f"out must be a new folder, got {folder}, which holds a run. Go on with it: {resume_command(folder)}"
+        )
+    if found := [path.name for path in folder.glob("*") if not path.name.startswith(".")]:
+        raise ValueError(f"out must be a new or an empty folder, got {folder}, which holds {found[0]}.")
 
 
 def resume(folder: Path, **changes) -> Report:
@@ -118,47 +105,76 @@ def resume(folder: Path, **changes) -> Report:
 
     Raises:
         DamagedRun: there is no run, or no whole checkpoint.
-        ValueError: the text is no longer the one that the run began with.
+        ValueError: the text is no longer the one that the run began with, another process trains in the folder, or a
+            change is out of range.
     """
+    if not (folder / "run.json").exists():
+        raise DamagedRun(f"resume must name the folder of a run, got {folder}, which has no run.json.")
+    with only_one(folder):
+        record, model_config, train_config, dispatch = _read_record(folder)
+        changed = dataclasses.replace(train_config, **changes)
+        dataset = data.load(record["source"], model_config.vocab_size)
+        if fingerprint(dataset) != record["text"]["fingerprint"]:
+            name = record["text"]["name"]
+            raise ValueError(f"the text must be the one that the run began with, got another: {name}.")
+        torch.manual_seed(changed.seed)
+        model = Transformer(model_config, dispatch)
+        optimizer = make_optimizer(model, changed)
+        done, damaged = load_checkpoint(folder, model, optimizer)
+        if changed.steps < done:
+            raise ValueError(f"steps must be at least the {done} that are done, got {changed.steps}.")
+        for path in damaged:
+            print(f"{path} is damaged and is passed over.", file=sys.stderr)
+            path.unlink()
+        if done:
+            print(f"Going on from step {done} of {changed.steps}.", file=sys.stderr)
+        else:
+            print("No checkpoint was written yet: beginning anew with step 1.", file=sys.stderr)
+        with _telling_how_to_go_on(folder, changed):
+            if changes:
+                write_json(folder / "run.json", record | {"train": dataclasses.asdict(changed)})
+            return _go_on(folder, model, optimizer, dataset, changed, done)
+
+
+def _read_record(folder: Path):
+    path = folder / "run.json"
     try:
-        record = json.loads((folder / "run.json").read_text())
-        model_config, train_config = ModelConfig(**record["model"]), TrainConfig(**record["train"])
-        dispatch = PATHS[record["dispatch"]]
-    except (FileNotFoundError, NotADirectoryError):
-        raise DamagedRun(f"resume must name the folder of a run, got {folder}, which has no run.json.") from None
+        record = json.loads(path.read_text())
+        return record, ModelConfig(**record["model"]), TrainConfig(**record["train"]), PATHS[record["dispatch"]]
     except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise DamagedRun(
-            f"{folder / 'run.json'} is damaged, or of another version of this library: {error}."
-        ) from error
-    dataset = data.load(record["source"], model_config.vocab_size)
-    if _fingerprint(dataset) != record["text"]["fingerprint"]:
-        raise ValueError(f"the text must be the one that the run began with, got another: {record['text']['name']}.")
-    torch.manual_seed(train_config.seed)
-    model = Transformer(model_config, dispatch)
-    optimizer = make_optimizer(model, train_config)
-    done, damaged = load_checkpoint(folder, model, optimizer)
-    for path in damaged:
-        print(f"{path} is damaged; going on from step {done} instead.", file=sys.stderr)
-        path.unlink()
-    if changes:
-        train_config = dataclasses.replace(train_config, **changes)
-        if train_config.steps < done:
-            raise ValueError(f"steps must be at least the {done} that are done, got {train_config.steps}.")
-        write_json(folder / "run.json", record | {"train": dataclasses.asdict(train_config)})
-    return _go_on(folder, model, optimizer, dataset, train_config, done)
+        raise DamagedRun(f"{path} is damaged, or of another version of this library: {error}.") from error
+
+
+def resume_command(folder: Path) -> str:
+    """What to type to go on with a run."""
+    return f"mini-moe train --resume {shlex.quote(str(folder))}"
+
+
+@contextmanager
+def _telling_how_to_go_on(folder: Path, config: TrainConfig) -> Iterator[None]:
+    """What stops a run from within gets a note: what is kept, and how the run goes on."""
+    try:
+        yield
+    except (Diverged, OSError, KeyboardInterrupt) as error:
+        command, when, done = resume_command(folder), "", last_step(folder)
+        if isinstance(error, Diverged):
+            command += f" --learning-rate {config.learning_rate / 2:g}"
+        elif isinstance(error, OSError):
+            when = "once there is room, " if error.errno in NO_ROOM else "once that is mended, "
+        if done:
+            error.add_note(f"The checkpoint of step {done} is kept; {when}go on from there: {command}")
+        else:
+            error.add_note(f"No checkpoint was written yet; {when}begin anew: {command}")
+        raise
 
 
 def _go_on(folder, model, optimizer, dataset, config, done) -> Report:
     """Train from step ``done`` + 1 to the end, or until Ctrl-C; keep everything; measure at the end."""
     rewind_log(folder / "log.jsonl", done)
     saved_at, saved = time.monotonic(), done
-    with (
-        _interruptible() as interrupted,
-        (folder / "log.jsonl").open("a") as log,
-        tqdm(total=config.steps, initial=done, unit="step", desc="training") as bar,
-    ):
+    with _interruptible() as interrupted, tqdm(total=config.steps, initial=done, unit="step", desc="training") as bar:
         for step in train(model, optimizer, dataset.train, config, first_step=done + 1):
-            _write(log, step)
+            append_json(folder / "log.jsonl", dataclasses.asdict(step))
             done = step.step
             bar.set_postfix_str(f"loss {step.loss:.3f}, {step.tokens_per_second:,.0f} tokens/s", refresh=False)
             bar.update()
@@ -173,7 +189,8 @@ def _go_on(folder, model, optimizer, dataset, config, done) -> Report:
     if done < config.steps:
         return Report(folder, done, config.steps, None)
     bits = evaluate(model, dataset, config)
-    rivals = data.compressed_bits_per_byte(dataset.heldout_text)
+    with clock("gzip and xz, for comparison"):
+        rivals = data.compressed_bits_per_byte(dataset.heldout_text)
     result = {"bits_per_byte": bits, **rivals, "heldout_bytes": dataset.heldout_bytes, "steps": done}
     write_json(folder / "result.json", result)
     return Report(folder, done, config.steps, bits)
@@ -204,58 +221,6 @@ def _interruptible() -> Iterator[list]:
         signal.signal(signal.SIGINT, before)
 
 
-def write_text(model: Transformer, tokenizer: Tokenizer, prompt: str, max_new_tokens: int, *, temperature, seed):
-    """The continuation of ``prompt``, piece by piece as it is written; ends early where the model ends the file."""
-    tokens = torch.tensor([[0, *tokenizer.encode(prompt).ids]])
-    generator = torch.Generator().manual_seed(seed)
-    written, shown = [], ""
-    for new in stream(model, tokens, max_new_tokens, temperature=temperature, generator=generator):
-        if new.item() == 0:
-            break
-        written.append(new.item())
-        text = tokenizer.decode(written)
-        if not text.endswith("\ufffd"):  # else the last character still lacks a byte
-            yield text[len(shown) :]
-            shown = text
-
-
 def read_result(folder: Path) -> dict:
     """What a finished run measured: bits per byte, and those of the compressors on the same text."""
     return json.loads((folder / "result.json").read_text())
-
-
-def _provenance(model_config, train_config, dispatch, source, dataset) -> dict:
-    return {
-        "model": dataclasses.asdict(model_config),
-        "train": dataclasses.asdict(train_config),
-        "dispatch": dispatch,
-        "source": _where(source),
-        **circumstances(dataset),
-    }
-
-
-def circumstances(dataset: data.Dataset) -> dict:
-    """Under what a result was made: text, command, date, versions and machine."""
-    return {
-        "text": {"name": dataset.name, "fingerprint": _fingerprint(dataset)},
-        "command": sys.argv,
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "machine": f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads",
-    }
-
-
-def _where(source: str | None) -> str | None:
-    """A source that means the same from any folder; the name of a data set stays as it is."""
-    path = None if source is None else Path(source).expanduser()
-    return str(path.resolve()) if path and path.exists() else source
-
-
-def _fingerprint(dataset: data.Dataset) -> str:
-    return hashlib.sha256(dataset.train.numpy().tobytes() + dataset.heldout.numpy().tobytes()).hexdigest()
-
-
-def _write(log, step) -> None:
-    log.write(json.dumps(dataclasses.asdict(step)) + "\n")
-    log.flush()

@@ -63,7 +63,7 @@ class TrainConfig:
     balance_alpha: float = 1e-4  # weight of the balance loss, 0..
     bias_gamma: float = 1e-2  # step of the routing bias, 0..
     precision: str = "float32"  # of the matrix products, or "bfloat16"; weights, norms and the loss are always float32
-    seed: int = 0  # of the first weights and of the batches
+    seed: int = 0  # of the first weights and of the batches, 0..2**63 - 1
 
     def __post_init__(self):
         if self.precision not in PRECISIONS:
@@ -71,6 +71,8 @@ class TrainConfig:
         for name in ("steps", "batch_size", "context"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed must be from 0 to 2**63 - 1, got {self.seed}.")
         for name in ("learning_rate", "embedding_factor", "head_factor", "grad_clip"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be a positive number, got {getattr(self, name)}.")

@@ -2,9 +2,12 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+import mini_moe
 
 settings.register_profile("torch", deadline=None, max_examples=40)  # the first call of a torch function takes its time
 settings.load_profile("torch")
@@ -21,6 +24,16 @@ def shared_home(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def own_home(tmp_path, monkeypatch):
     monkeypatch.setenv("MINI_MOE_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def corpus(tmp_path) -> str:
+    """Some 60 kB of this project's own sources, in a few files."""
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    for path in sorted(Path(mini_moe.__file__).parent.glob("*.py")):
+        (folder / path.name).write_bytes(path.read_bytes())
+    return str(folder)
 
 
 @pytest.fixture(scope="module")  # not the session's: playwright's event loop would stand in the way of other tests

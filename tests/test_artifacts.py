@@ -15,7 +15,7 @@ from mini_moe.config import ModelConfig
 from mini_moe.course import checkpoint, recorded
 from mini_moe.course.experiments.record import EXPERIMENTS
 from mini_moe.course.experiments.recorded import ARTIFACTS, fastest
-from mini_moe.run import circumstances
+from mini_moe.provenance import circumstances
 from mini_moe.train import TrainConfig, evaluate, make_optimizer, train
 
 WINDOWS = 64  # of the held-out text: two seconds, and within 0.05 of the whole

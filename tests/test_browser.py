@@ -1,7 +1,9 @@
-"""Lesson 00 in JupyterLab, in a real browser, as a student meets it."""
+"""JupyterLab as ``make lab`` opens it, in a real browser, as a student meets it."""
 
+import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -10,66 +12,80 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from worksheet import RIGHT_CACHE, WRONG_CACHE, write_worksheet
 
 playwright = pytest.importorskip("playwright.sync_api")
-LESSON = Path(__file__).parent.parent / "lessons" / "00_headlines.ipynb"
+ROOT = Path(__file__).parent.parent
+LESSON = "00_headlines.ipynb"
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-WRONG = """def kv_cache_bytes_per_token(config: ModelConfig, bytes_per_element: int = 2) -> int:
-    heads = config.num_attention_heads
-    return config.num_hidden_layers * heads * (config.qk_head_dim + config.v_head_dim) * bytes_per_element
-"""
-RIGHT = """def kv_cache_bytes_per_token(config: ModelConfig, bytes_per_element: int = 2) -> int:
-    numbers = config.kv_lora_rank + config.qk_rope_head_dim
-    return numbers * bytes_per_element * config.num_hidden_layers
-"""
+
+def write_json(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
 
 
-@pytest.fixture
-def lab(tmp_path):
-    """JupyterLab over a copy of the lesson, with folders of its own; gives the address."""
-    work = tmp_path / "work"
-    work.mkdir()
-    shutil.copy(LESSON, work)
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """``make lab`` in a copy of what it needs, with this environment as the one installed; gives the address."""
+    if shutil.which("make") is None:
+        pytest.skip("needs make")
+    root = tmp_path_factory.mktemp("repository")
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, root)
+    for name in ("tools", "lessons"):
+        shutil.copytree(ROOT / name, root / name)
+    (root / ".venv").mkdir()
+    (root / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
+    (root / ".venv" / "installed").touch()
+    (root / "work").mkdir()
+    for state in ("open", "solved"):
+        write_worksheet(root / "work" / f"{state}.ipynb", state)
+
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    tracker = tmp_path / "settings" / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
-    tracker.parent.mkdir(parents=True)
-    tracker.write_text('{"windowingMode": "none"}')  # every cell in the page, wherever it is scrolled
+    own = tmp_path_factory.mktemp("own")
     folders = {
         "JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime",
         "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
         "IPYTHONDIR": "ipython", "MINI_MOE_HOME": "home",
     }  # fmt: skip
-    environment = os.environ | {name: str(tmp_path / folder) for name, folder in folders.items()}
-    command = [
-        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
-        "--IdentityProvider.token=", f"--ServerApp.root_dir={work}",
-    ]  # fmt: skip
-    with (tmp_path / "lab.log").open("w") as log:
-        server = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+    environment = os.environ | {name: str(own / folder) for name, folder in folders.items()}
+    server = {"ServerApp": {"open_browser": False, "port": port, "ip": "127.0.0.1"}, "IdentityProvider": {"token": ""}}
+    write_json(own / "config" / "jupyter_server_config.json", server)
+    tracker = own / "settings" / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
+    write_json(tracker, {"windowingMode": "none"})  # every cell in the page, wherever it is scrolled
+    with (own / "lab.log").open("w") as log:
+        command = ["make", "lab"]
+        make = subprocess.Popen(
+            command, cwd=root, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
         try:
             for _ in range(240):
                 try:
                     urllib.request.urlopen(f"http://127.0.0.1:{port}/api").close()
                     break
                 except OSError:
+                    assert make.poll() is None, (own / "lab.log").read_text()
                     time.sleep(0.25)
-            yield f"http://127.0.0.1:{port}/lab/tree/{LESSON.name}?reset"
+            yield f"http://127.0.0.1:{port}/lab/tree"
         finally:
-            server.terminate()
-            server.wait(30)
+            os.killpg(make.pid, signal.SIGTERM)
+            make.wait(30)
 
 
 @pytest.fixture
-def page(chromium, lab):
+def page(chromium):
     page = chromium.new_page(viewport={"width": 1200, "height": 1000})
     page.set_default_timeout(90_000)
-    page.goto(lab)
-    page.wait_for_selector(".jp-Notebook .jp-CodeCell")
     yield page
     page.close()
+
+
+def open_notebook(page, lab, name):
+    page.goto(f"{lab}/{name}?reset")
+    page.wait_for_selector(".jp-Notebook .jp-CodeCell")
 
 
 def cell_with(page, text):
@@ -96,7 +112,8 @@ def write_cell(page, cell, source):
     page.keyboard.press("Shift+Enter")
 
 
-def test_a_student_runs_the_lesson_moves_the_slider_errs_and_passes(page):
+def test_a_student_runs_the_lesson_moves_the_slider_errs_and_passes(page, lab):
+    open_notebook(page, lab, LESSON)
     run_all(page)
     assert (
         page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr'] .ansi-red-fg").count() == 0
@@ -114,11 +131,42 @@ def test_a_student_runs_the_lesson_moves_the_slider_errs_and_passes(page):
 
     exercise = cell_with(page, "def kv_cache_bytes_per_token")
     check = cell_with(page, "check(kv_cache_bytes_per_token)")
-    write_cell(page, exercise, WRONG)
+    write_cell(page, exercise, WRONG_CACHE)
     page.keyboard.press("Shift+Enter")
     check.locator(".mm-wrong").wait_for()
     assert "cache of plain multi-head attention" in check.locator(".mm-says").inner_text()
-    write_cell(page, exercise, RIGHT)
+    write_cell(page, exercise, RIGHT_CACHE)
     page.keyboard.press("Shift+Enter")
     check.locator(".mm-passed").wait_for()
     assert "kept in your portfolio" in check.inner_text()
+
+
+def validate(page, lab, name):
+    """What the dialog says after a click on nbgrader's Validate."""
+    open_notebook(page, lab, name)
+    page.locator(".jp-NotebookPanel-toolbar").get_by_text("Validate", exact=True).click()
+    return page.locator(".jp-Dialog").inner_text()
+
+
+def test_validate_tells_what_is_open_by_the_text_of_the_cards_alone(page, lab):
+    told = validate(page, lab, "open.ipynb")
+    assert told.count("The following cell failed") == 2 and "Success" not in told
+    for name in ("kv_cache_bytes_per_token", "training_dollars"):
+        assert f"○ Not written yet: {name}" in told
+    assert "Traceback" not in told and "ExerciseFailed" not in told
+    assert page.locator(".jp-Dialog pre").evaluate_all("all => all.every(e => e.scrollWidth <= e.clientWidth)")
+
+
+def test_validate_praises_what_is_solved(page, lab):
+    assert "Success! Your notebook passes all the tests." in validate(page, lab, "solved.ipynb")
+
+
+def test_a_student_is_asked_nothing_and_can_hand_in_but_not_author(page, lab):
+    open_notebook(page, lab, LESSON)
+    page.locator(".lm-MenuBar-itemLabel", has_text="Nbgrader").click()
+    labels = page.locator(".lm-Menu-itemLabel:visible")
+    playwright.expect(labels).to_have_text(["Assignment List"])
+    tabs = page.locator(".jp-SideBar .lm-TabBar-tab").evaluate_all("tabs => tabs.map(tab => tab.title)")
+    assert "Debugger" in tabs and not [tab for tab in tabs if "Nbgrader" in tab]
+    page.wait_for_timeout(5_000)  # time enough for Jupyter's question about news
+    assert page.locator(".Toastify__toast").count() == 0

@@ -2,9 +2,11 @@
 
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
+import threading
 import tokenize
 import types
 from pathlib import Path
@@ -17,6 +19,7 @@ from hypothesis import strategies as st
 from mini_moe import data
 from mini_moe.corpus import read_corpus
 from mini_moe.files import home
+from mini_moe.progress import clock
 
 posix = pytest.mark.skipif(os.name != "posix", reason="links and pipes as POSIX has them")
 
@@ -239,6 +242,72 @@ def test_decoding_gives_back_every_text(tokenizer, text):
     assert tokenizer.decode(tokenizer.encode(text).ids) == text
 
 
+LINES = {  # of one sort, without an end
+    "letters": "abcdefghij",
+    "one letter": "a",
+    "signs": '{"[(;:,.',
+    "one sign": "{",
+    "spaces": " ",
+    "ends of lines": "\n",
+    "ideographs": "".join(map(chr, range(0x4E00, 0x4E80))),
+    "JSON": '{"id":17,"name":"naïve","tags":["a","b"]},',
+    "signs, then an end of line far away": "-" * 5000 + " " * 5000 + "\n",
+}
+
+
+@pytest.mark.parametrize("sort", LINES)
+def test_a_long_line_is_cut_into_short_words_and_given_back_whole(tokenizer, sort):
+    text = LINES[sort] * (30_000 // len(LINES[sort]))
+    words = tokenizer.pre_tokenizer.pre_tokenize_str(text)
+    assert max(end - start for _, (start, end) in words) <= 3 * 128 + 2  # signs, spaces, an end of line, spaces
+    assert tokenizer.decode(tokenizer.encode(text).ids) == text
+    own = data.train_tokenizer([text], 300)
+    assert own.decode(own.encode(text).ids) == text
+
+
+def test_words_of_the_library_are_not_cut():
+    """No run of letters, of spaces or of signs there is as long as the limit: its words are what they always were."""
+    corpus = read_corpus()
+    runs = re.compile(r"[^\W\d_]{128}|\s{128}|(?:[^\w\s]|_){128}")
+    assert not [path for path, text in corpus.train + corpus.heldout if runs.search(text)]
+
+
+def test_twelve_million_signs_in_a_line_are_tokens_in_the_end(tokenizer):
+    """The search for the end of the line would give up after so many steps, were the words without a limit."""
+    text = "{" * 12_000_000
+    assert len(tokenizer.pre_tokenizer.pre_tokenize_str(text)) == 12_000_000 // 128
+
+
+WORD = ["return", "value", "7", "naïve", "été", "大", "x1"]
+BETWEEN = [" ", ":\n        ", "){\n\n", "._", " (", "\t\t \r\n", "://", "  "]
+
+
+def in_pieces(text, length):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "PIECE", length)
+        pieces = list(data._pieces(text))
+    assert [opens for opens, _ in pieces] == [True] * bool(text) + [False] * (len(pieces) - 1)
+    return [piece for _, piece in pieces]
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    words=st.lists(st.tuples(st.sampled_from(WORD), st.sampled_from(BETWEEN)), min_size=15), length=st.integers(20, 40)
+)
+def test_in_pieces_a_text_has_the_same_tokens(tokenizer, words, length):
+    """A word ends in every twenty characters here."""
+    text = "".join(word + between for word, between in words)
+    pieces = in_pieces(text, length)
+    assert max(map(len, pieces)) <= 2 * length
+    ids = [i for piece in pieces for i in tokenizer.encode(piece).ids]
+    assert ids == tokenizer.encode(text).ids
+
+
+@given(text=st.text(), length=st.integers(1, 9))
+def test_pieces_are_the_whole_text_whatever_it_is(text, length):
+    assert "".join(in_pieces(text, length)) == text
+
+
 def test_no_text_can_forge_the_start_of_a_file(tokenizer):
     text = "a <|endoftext|> b"
     ids = tokenizer.encode(text).ids
@@ -392,6 +461,26 @@ def test_progress_is_shown_or_not_as_asked(folder, capsys):
     shown = capsys.readouterr()
     assert read_corpus(folder).describe() in shown.out
     assert "training the tokenizer" in shown.err and "to tokens" in shown.err
+
+
+def test_a_single_long_file_shows_progress_on_its_way(tmp_path, capsys):
+    (tmp_path / "one.txt").write_text("word " * 1_000_000)
+    data.load(tmp_path / "one.txt", 300)
+    shares = re.findall(r"to tokens: +(\d+)%", capsys.readouterr().err)
+    assert any(0 < int(share) < 100 for share in shares)
+
+
+def test_a_clock_shows_the_time_until_what_it_stands_for_has_ended(capsys):
+    before, shown = threading.active_count(), 0
+    with pytest.raises(ZeroDivisionError), clock("waiting"):
+        while shown < 3:  # the first is the bar's own
+            shown += capsys.readouterr().err.count("waiting: 00:0")
+        raise ZeroDivisionError
+    assert threading.active_count() == before
+    capsys.readouterr()
+    with clock("waiting", shown=False):
+        pass
+    assert capsys.readouterr() == ("", "")
 
 
 def test_a_wrong_vocabulary_is_one_error_without_another_behind_it(folder):

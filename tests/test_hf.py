@@ -14,6 +14,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, Deepse
 
 from mini_moe import Transformer, config, data, hf, moe, run
 from mini_moe.config import Yarn, deepseek_v3, tiny
+from mini_moe.generate import write_text
 from mini_moe.hf import config_from_hf, config_to_hf, load_pretrained, load_tokenizer, save_pretrained
 from mini_moe.train import TrainConfig
 
@@ -237,7 +238,7 @@ def test_the_folder_of_a_run_opens_in_transformers(tmp_path):
     ids = torch.tensor([[0, *tokenizer("def f(x):\n").input_ids]])
     new = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=9, do_sample=False, pad_token_id=0)
     ours, ours_tokenizer = load_pretrained(tmp_path / "run"), load_tokenizer(tmp_path / "run")
-    written = "".join(run.write_text(ours, ours_tokenizer, "def f(x):\n", 9, temperature=0, seed=0))
+    written = "".join(write_text(ours, ours_tokenizer, "def f(x):\n", 9, temperature=0, seed=0))
     decoded = tokenizer.decode(new[0, ids.shape[1] :], skip_special_tokens=True)
     assert written and decoded.rstrip("\ufffd") == written
 

@@ -1,6 +1,7 @@
 """Routing, balance and the expert product against plain loops, over random shapes."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -145,6 +146,18 @@ def test_bias_rises_for_idle_experts_only_by_gamma():
     assert bias.tolist() == [0.5] * 4
 
 
+@pytest.mark.parametrize("shape", [(), (3,), (1, 2, 3), (3, 2), (2, 1), (2, 4)], ids=str)
+def test_loads_that_have_no_row_a_part_and_column_an_expert_are_refused(shape):
+    with pytest.raises(ValueError, match=re.escape(f"must be of shape (parts, 3), got {shape}.")):
+        update_bias(torch.zeros(3), torch.ones(shape), 0.1)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64], ids=str)
+def test_bias_keeps_its_dtype_and_loads_are_not_rounded_to_it(dtype):
+    moved = update_bias(torch.zeros(3, dtype=dtype), torch.tensor([[999.0, 1001.0, 1000.0]]), 0.5)
+    assert moved.dtype == dtype and moved.tolist() == [0.5, -0.5, 0.0]
+
+
 @given(st.integers(1, 4), st.integers(1, 9), st.sampled_from([1e-3, 0.1]), st.integers(0, 99))
 def test_bias_moves_against_the_load_of_the_whole_batch(A, E, gamma, seed):
     """By whole numbers: E times an expert's load against the load of all."""
@@ -277,3 +290,7 @@ def test_load_counts_each_choice():
     experts = torch.randint(tiny().n_routed_experts, (3, 50))
     expected = torch.stack([row.bincount(minlength=8) for row in experts]).float()
     assert torch.equal(expert_load(experts, 8), expected)
+
+
+def test_without_choices_every_load_is_0():
+    assert torch.equal(expert_load(torch.zeros(2, 0, dtype=torch.int64), 3), torch.zeros(2, 3))

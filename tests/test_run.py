@@ -1,5 +1,7 @@
 """A run may be stopped at any moment, in any way, and ends as if nothing had happened."""
 
+import errno
+import itertools
 import json
 import os
 import signal
@@ -10,10 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from mini_moe import Transformer, cli, config, data, dispatch, run
+from mini_moe import Transformer, cli, config, data, run
 from mini_moe.checkpoint import DamagedRun
 from mini_moe.cli import main
-from mini_moe.files import write_atomically
+from mini_moe.files import append_json, write_atomically
 from mini_moe.hf import load_pretrained
 from mini_moe.train import Diverged, TrainConfig, evaluate, make_optimizer, train
 
@@ -21,16 +23,6 @@ NANO = config.tiny().replace(
     vocab_size=300, hidden_size=32, num_hidden_layers=2, kv_lora_rank=16, intermediate_size=48, moe_intermediate_size=16
 )
 SETTINGS = TrainConfig(steps=12, batch_size=4, context=32, warmup_steps=2)
-
-
-@pytest.fixture
-def corpus(tmp_path) -> str:
-    """Some 60 kB of this project's own sources, in a few files."""
-    folder = tmp_path / "corpus"
-    folder.mkdir()
-    for path in sorted(Path(run.__file__).parent.glob("*.py")):
-        (folder / path.name).write_bytes(path.read_bytes())
-    return str(folder)
 
 
 def losses_of(folder: Path) -> list[float]:
@@ -68,14 +60,14 @@ def slow_and_careful(monkeypatch):
 
 def stop_after(monkeypatch, step: int, how) -> None:
     """Let ``how`` happen when ``step`` has been logged."""
-    write = run._write
+    append = run.append_json
 
-    def write_then_stop(log, record):
-        write(log, record)
-        if record.step == step:
+    def append_then_stop(path, record):
+        append(path, record)
+        if record["step"] == step:
             how()
 
-    monkeypatch.setattr(run, "_write", write_then_stop)
+    monkeypatch.setattr(run, "append_json", append_then_stop)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -92,70 +84,6 @@ def test_ctrl_c_saves_and_resuming_ends_bit_for_bit(tmp_path, corpus, monkeypatc
     assert main(["train", "--resume", str(stopped)]) == 0
     assert losses_of(stopped) == losses_of(whole)
     assert weights_of(stopped) == weights_of(whole)
-
-
-def never(*_):
-    raise AssertionError("This path of the expert product was not asked for.")
-
-
-@pytest.fixture
-def counted_loop(monkeypatch) -> list[int]:
-    """Grows with each call of ``loop``; the other paths must not be called."""
-    calls, loop = [], run.PATHS["loop"]
-    for name in run.PATHS:
-        monkeypatch.setitem(run.PATHS, name, never)
-    monkeypatch.setitem(run.PATHS, "loop", lambda *arguments: calls.append(len(calls)) or loop(*arguments))
-    return calls
-
-
-def test_a_run_keeps_the_path_of_the_expert_product_it_was_given(tmp_path, corpus, monkeypatch, counted_loop):
-    monkeypatch.setitem(cli.PRESETS, "tiny", lambda: NANO)
-    out, layers = str(tmp_path / "run"), NANO.num_hidden_layers - NANO.first_k_dense_replace
-    arguments = ["train", "--steps", "5", "--data", corpus, "--precision", "float32", "--dispatch", "loop"]
-    with monkeypatch.context() as patch:
-        stop_after(patch, 3, lambda: signal.raise_signal(signal.SIGINT))
-        assert main([*arguments, "--out", out]) == 130
-    assert len(counted_loop) == 3 * layers
-    monkeypatch.setattr(run, "evaluate", lambda *_: 2.0)  # it would call the path, too
-    assert main(["train", "--resume", out]) == 0
-    assert len(counted_loop) == 5 * layers
-
-
-def test_a_run_takes_and_records_the_path_that_was_measured_fastest(tmp_path, corpus, monkeypatch, counted_loop):
-    measured = []
-
-    def fastest(*arguments):
-        measured.append(arguments)
-        return "loop"
-
-    monkeypatch.setattr(run, "fastest", fastest)
-    run.start(tmp_path / "run", NANO, SETTINGS, corpus)
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["dispatch"] == "loop"
-    assert measured == [(NANO, SETTINGS.batch_size * SETTINGS.context, name) for name in ("float32", "bfloat16")]
-    assert len(counted_loop) >= SETTINGS.steps
-
-
-@pytest.mark.parametrize("faster", ["float32", "bfloat16"])
-def test_a_run_takes_the_path_of_its_own_precision(tmp_path, corpus, monkeypatch, counted_loop, faster):
-    monkeypatch.setattr(run, "fastest", lambda *arguments: "loop" if arguments[2] == faster else "sliced")
-    monkeypatch.setattr(run, "_seconds_of_a_step", lambda _, trial, __: float(trial.precision != faster))
-    run.start(tmp_path / "run", NANO, SETTINGS, corpus)
-    record = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert (record["train"]["precision"], record["dispatch"]) == (faster, "loop")
-    assert counted_loop
-
-
-@pytest.mark.parametrize("least", dispatch.PATHS)
-def test_the_fastest_path_is_that_of_the_least_time(least, monkeypatch):
-    asked = set()
-
-    def seconds(path, *sizes):
-        asked.add(sizes)
-        return 0.5 if path is dispatch.PATHS[least] else 2.0
-
-    monkeypatch.setattr(dispatch, "seconds", seconds)
-    assert dispatch.fastest(NANO, 64, "bfloat16") == least
-    assert asked == {(NANO, 64, "bfloat16")}
 
 
 def test_an_unknown_path_of_the_expert_product_is_told_which_there_are(tmp_path, corpus):
@@ -181,7 +109,8 @@ def test_a_truncated_newest_checkpoint_is_passed_over(
     newest = max((folder / "checkpoints").iterdir())
     newest.write_bytes(newest.read_bytes()[:-100])
     report = run.resume(folder)
-    assert "00000007.safetensors is damaged; going on from step 6" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "00000007.safetensors is damaged and is passed over" in told and "Going on from step 6 of 12" in told
     assert report.step == 12
     assert losses_of(folder) == losses_of(uninterrupted)
     assert weights_of(folder) == weights_of(uninterrupted)
@@ -238,30 +167,114 @@ def test_kill_9_in_the_middle_of_writing_any_file_loses_nothing(tmp_path, corpus
     assert not list((folder / "checkpoints").glob(".*"))
 
 
-def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(
-    tmp_path, corpus, monkeypatch, slow_and_careful, capsys
-):
-    evil = run.make_optimizer
+@pytest.fixture
+def poisoned(monkeypatch):
+    """A weight becomes NaN after step 4."""
+    make_optimizer = run.make_optimizer
 
-    def poisoned(model, settings):
-        optimizer, step = evil(model, settings), 0
+    def poison(model, settings):
+        optimizer, step = make_optimizer(model, settings), 0
 
-        def poison(*_):
+        def after_step(*_):
             nonlocal step
             step += 1
             if step == 4:
                 model.lm_head.weight.data[0, 0] = float("nan")
 
-        optimizer.register_step_post_hook(poison)
+        optimizer.register_step_post_hook(after_step)
         return optimizer
 
-    monkeypatch.setattr(run, "make_optimizer", poisoned)
-    with pytest.raises(Diverged, match=r"lm_head\.weight is no longer finite after step 4"):
-        run.start(tmp_path / "nan", NANO, SETTINGS, corpus, precision="float32", dispatch="grouped")
-    monkeypatch.setattr(run, "make_optimizer", evil)
-    report = run.resume(tmp_path / "nan", learning_rate=1e-3)
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "make_optimizer", poison)
+        yield patch
+
+
+def notes_of(error) -> str:
+    return " ".join(error.value.__notes__)
+
+
+def test_a_loss_that_is_no_number_stops_and_tells_the_last_good_checkpoint(
+    tmp_path, corpus, poisoned, slow_and_careful, capsys
+):
+    folder = tmp_path / "nan"
+    with pytest.raises(Diverged, match=r"lm_head\.weight is no longer finite after step 4") as error:
+        run.start(folder, NANO, SETTINGS, corpus, precision="float32", dispatch="grouped")
+    assert notes_of(error) == (
+        f"The checkpoint of step 3 is kept; go on from there: mini-moe train --resume {folder} --learning-rate 0.005"
+    )
+    poisoned.undo()
+    report = run.resume(folder, learning_rate=0.005)
+    assert "Going on from step 3 of 12." in capsys.readouterr().err
     assert report.step == SETTINGS.steps
-    assert all(loss == loss for loss in losses_of(tmp_path / "nan"))
+    assert all(loss == loss for loss in losses_of(folder))
+
+
+def test_a_run_that_stops_before_its_first_checkpoint_says_that_none_is_kept(tmp_path, corpus, poisoned, capsys):
+    folder = tmp_path / "nan"
+    with pytest.raises(Diverged, match="The loss became nan at step 5") as error:
+        run.start(folder, NANO, SETTINGS, corpus, precision="float32", dispatch="grouped")
+    assert notes_of(error).startswith("No checkpoint was written yet; begin anew: mini-moe train --resume")
+    poisoned.undo()
+    run.resume(folder, learning_rate=0.005)
+    assert "No checkpoint was written yet: beginning anew with step 1." in capsys.readouterr().err
+    assert [json.loads(line)["step"] for line in (folder / "log.jsonl").read_text().splitlines()] == list(range(1, 13))
+
+
+@pytest.mark.parametrize(
+    ("moment", "file", "kept"),
+    [
+        (2, "log.jsonl", 0),
+        (3, "checkpoints/00000001.safetensors", 0),
+        (6, "checkpoints/00000004.safetensors", 3),
+        (15, "config.json", 12),
+        (16, "tokenizer.json", 12),
+        (18, "model.safetensors", 12),
+        (19, "result.json", 12),
+    ],
+)
+def test_a_full_disk_names_the_file_and_the_step_from_which_the_run_goes_on(
+    tmp_path, corpus, uninterrupted, monkeypatch, slow_and_careful, moment, file, kept
+):
+    """The disk is full when the nth file is written; when there is room again, the run ends as if nothing had been."""
+    folder = tmp_path / "full disk"
+    fsync, calls = os.fsync, itertools.count(1)
+
+    def full(descriptor):
+        if next(calls) == moment:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(descriptor)
+
+    data.load(corpus, NANO.vocab_size, progress=False)  # its files are not the run's
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left on device") as error:
+        patch.setattr(os, "fsync", full)
+        run.start(folder, NANO, SETTINGS, corpus, precision="float32", dispatch="grouped")
+    assert error.value.filename == str(folder / file) and str(folder / file) in str(error.value)
+    command = f"mini-moe train --resume '{folder}'"
+    if kept:
+        assert (
+            notes_of(error) == f"The checkpoint of step {kept} is kept; once there is room, go on from there: {command}"
+        )
+    else:
+        assert notes_of(error) == f"No checkpoint was written yet; once there is room, begin anew: {command}"
+    run.resume(folder)
+    assert losses_of(folder) == losses_of(uninterrupted)
+    assert weights_of(folder) == weights_of(uninterrupted)
+
+
+def test_a_disk_that_is_full_before_a_run_has_begun_leaves_a_folder_to_begin_in(tmp_path, corpus, monkeypatch):
+    folder = tmp_path / "run"
+    data.load(corpus, NANO.vocab_size, progress=False)
+    with monkeypatch.context() as patch, pytest.raises(OSError, match=r"run\.json"):
+        patch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left on device")))
+        run.start(folder, NANO, SETTINGS, corpus, precision="float32", dispatch="grouped")
+    report = run.start(folder, NANO, SETTINGS, corpus, precision="float32", dispatch="grouped")
+    assert report.step == SETTINGS.steps
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full, as Linux has it")
+def test_a_log_on_a_full_disk_is_named():
+    with pytest.raises(OSError, match=r"No space left on device: '/dev/full'"):
+        append_json(Path("/dev/full"), {"step": 1})
 
 
 def test_a_step_that_diverges_is_not_taken(corpus):
@@ -294,46 +307,6 @@ def test_bits_per_byte_of_a_model_that_knows_nothing(corpus):
     tokens = len(dataset.heldout) - 1
     expected = tokens * torch.tensor(NANO.vocab_size).log2().item() / dataset.heldout_bytes
     assert evaluate(model, dataset, SETTINGS, progress=False) == pytest.approx(expected, rel=1e-3)
-
-
-def test_the_command_trains_for_seconds_writes_and_resumes_further(tmp_path, corpus, monkeypatch, capsys):
-    monkeypatch.setitem(cli.PRESETS, "tiny", lambda: NANO)
-    out = str(tmp_path / "run")
-    assert main(["train", "--seconds", "2", "--data", corpus, "--out", out]) == 0
-    told = capsys.readouterr().out
-    assert "bits per byte" in told and "xz -9" in told and "def " in told
-    steps = json.loads((tmp_path / "run" / "run.json").read_text())["train"]["steps"]
-    assert len(losses_of(tmp_path / "run")) == steps
-    assert main(["train", "--resume", out, "--steps", str(steps + 2)]) == 0
-    assert len(losses_of(tmp_path / "run")) == steps + 2
-    assert main(["generate", "--from", out, "--prompt", "class ", "--tokens", "20"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] != ""
-    one, two = (run_text(capsys, out) for _ in range(2))
-    assert one == two
-
-
-def run_text(capsys, out):
-    main(["generate", "--from", out, "--tokens", "30", "--seed", "5"])
-    return capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (["train", "--resume", "nowhere"], "no run.json"),
-        (["train", "--steps", "0", "--out", "x"], "steps must be at least 1"),
-        (["train", "--seconds", "-1", "--out", "x"], "seconds must be above 0"),
-        (["train", "--learning-rate", "nan", "--out", "x"], "learning_rate must be a positive number"),
-        (["train", "--data", "no/such/path", "--out", "x"], "no/such/path"),
-        (["generate", "--from", "nowhere"], "config.json"),
-        (["train", "--resume", "x", "--seconds", "3"], "--seconds must not be given"),
-    ],
-)
-def test_what_the_caller_did_wrong_is_one_line(arguments, says, capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert main(arguments) == 2
-    error = capsys.readouterr().err.strip().splitlines()[-1]
-    assert error.startswith("mini-moe: ") and says in error
 
 
 def test_a_folder_with_a_run_is_not_overwritten(uninterrupted, corpus):

@@ -4,22 +4,31 @@ import ast
 import io
 import json
 import re
+import sys
 import tokenize
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import torch
 
+from mini_moe import Transformer
+from mini_moe.config import tiny
 from mini_moe.course.exercises import find
 from mini_moe.course.publish.release import lesson_of
+from mini_moe.generate import generate
+from mini_moe.train import TrainConfig, make_optimizer, train
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "mini_moe"
 # Each file may import from the files before it. `course` and `cli` stand above the library.
 ORDER = (
-    "kernels", "files", "config", "fused", "layers", "mla", "dispatch", "router", "balance", "moe", "fp8", "mtp",
-    "model", "generate", "cost", "corpus", "data",
-    "tasks", "train", "hf", "checkpoint", "run", "grpo", "distill", "parallel", "course", "cli",
+    "kernels", "files", "lock", "progress", "config", "fused", "layers", "mla", "dispatch", "router", "balance", "moe",
+    "fp8", "mtp", "model", "generate", "cost", "corpus", "data", "tasks", "train", "trial", "provenance", "hf",
+    "checkpoint", "run", "grpo", "distill", "parallel", "course", "cli",
 )  # fmt: skip
+# And inside `course`, each room from those before it.
+ROOMS = ("occasion", "display", "checking", "exercises", "check", "publish", "experiments")
 MASTERS = sorted((ROOT / "solutions").glob("*.ipynb"))
 
 
@@ -54,6 +63,56 @@ def test_imports_point_one_way(path):
             assert inside or ORDER.index(target) < ORDER.index(place), f"{path.name} imports {name}"
         if place != "course":
             assert package not in ("IPython", "matplotlib", "transformers", "ipywidgets"), f"{path.name} imports {name}"
+
+
+def file_of(frame) -> str | None:
+    path = Path(frame.f_code.co_filename)
+    return place_of(path) if PACKAGE in path.parents else None
+
+
+def caller_in_the_library(frame):
+    while frame is not None and file_of(frame) is None:
+        frame = frame.f_back
+    return frame and file_of(frame)
+
+
+@contextmanager
+def calls_between_files():
+    """The pairs (calling file, called file) inside the library, as the body runs."""
+    pairs = set()
+
+    def see(frame, event, _argument):
+        if event == "call" and (called := file_of(frame)):
+            pairs.add((caller_in_the_library(frame.f_back), called))
+
+    sys.setprofile(see)
+    try:
+        yield pairs
+    finally:
+        sys.setprofile(None)
+
+
+def test_a_batch_of_tokens_goes_one_way_through_the_files():
+    model_config = tiny().replace(num_hidden_layers=2)
+    model, plan = Transformer(model_config), TrainConfig(steps=1, batch_size=2, context=8)
+    tokens = torch.arange(100, dtype=torch.int32)
+    optimizer = make_optimizer(model, plan)
+    with calls_between_files() as pairs:
+        list(train(model, optimizer, tokens, plan))
+        generate(model, torch.tensor([[0, 1]]), max_new_tokens=2)
+    assert {called for _, called in pairs} >= {"data", "model", "mla", "layers", "moe", "router", "dispatch", "balance"}
+    for caller, called in pairs:
+        if caller is not None:
+            assert ORDER.index(called) <= ORDER.index(caller), f"{caller} is called back from {called}"
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "course").rglob("*.py")), ids=lambda path: path.stem)
+def test_the_rooms_of_the_course_stand_one_above_the_other(path):
+    place = path.relative_to(PACKAGE / "course").parts[0].removesuffix(".py")
+    for name in imports_of(path) if place != "__init__" else ():
+        if name.startswith("mini_moe.course."):
+            target = name.split(".")[2]
+            assert target == place or ROOMS.index(target) < ROOMS.index(place), f"{path.name} imports {name}"
 
 
 def lines_of_code(path: Path) -> int:

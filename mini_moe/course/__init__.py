@@ -8,12 +8,12 @@ The library never imports this package; this package imports the library.
 from mini_moe.course.check import check, hint
 from mini_moe.course.display.explore import Explore
 from mini_moe.course.display.figure import image
-from mini_moe.course.display.style import in_book
 from mini_moe.course.display.table import table
 from mini_moe.course.display.verdict import verdict
 from mini_moe.course.exercises import quiz
 from mini_moe.course.experiments.compare import compare
 from mini_moe.course.experiments.recorded import checkpoint, recorded
+from mini_moe.course.occasion import in_book
 
 __all__ = ["Explore", "check", "checkpoint", "compare", "hint", "quiz", "recorded", "table", "verdict"]
 

@@ -2,8 +2,8 @@
 
 import ast
 import difflib
-import os
 import sys
+from textwrap import wrap
 
 import executing
 from IPython.display import display
@@ -12,12 +12,20 @@ from mini_moe.course import exercises
 from mini_moe.course.checking import portfolio
 from mini_moe.course.checking.examine import card_of, examine
 from mini_moe.course.display.card import Card, Footer, Says
-from mini_moe.course.display.style import in_book
 from mini_moe.course.display.values import show
+from mini_moe.course.occasion import graded, in_book
 
 
 class ExerciseFailed(AssertionError):
     """An exercise did not pass while it was graded; the message is the card's text."""
+
+    def _render_traceback_(self):
+        """The lines that IPython shows: the card, not the way to it; short, for ``nbgrader validate`` cuts at 83."""
+        lines = []
+        for line in str(self).splitlines():
+            inner = " " * (len(line) - len(line.lstrip()) + 2)
+            lines += wrap(line, 80, subsequent_indent=inner, break_on_hyphens=False) or [""]
+        return lines
 
 
 def check(function):
@@ -28,7 +36,7 @@ def check(function):
     it is found in the call itself.
 
     Raises:
-        ExerciseFailed: it did not pass, and ``MINI_MOE_GRADING=1`` says that this is the exam.
+        ExerciseFailed: it did not pass, and it is `graded`.
     """
     name = getattr(function, "__name__", None)
     exercise = exercises.get(_asked_for(sys._getframe(1))) or exercises.get(name)
@@ -39,14 +47,10 @@ def check(function):
     else:
         outcome = examine(exercise, function)
         passed, card = outcome.status == "passed", card_of(outcome, _what_next(outcome, function))
-    if not passed and _graded():
+    if not passed and graded():
         raise ExerciseFailed(str(card))
     display(card)
     return function if passed or exercise is None else exercise.reference
-
-
-def _graded():
-    return os.environ.get("MINI_MOE_GRADING") == "1"
 
 
 def _asked_for(frame):
@@ -69,8 +73,7 @@ def _another_name(function, exercise):
         return Card("`check`", "wrong", (Says(says), Footer("Write `def` with the name that the lesson gives.")))
     name = exercise.name
     says = f"A function written with `def {name}(...)` is expected: {what}."
-    footer = f"Until then the lesson goes on with the library's `{name}`."
-    return Card(f"`{name}`", "wrong", (Says(says), Footer(footer)))
+    return Card(f"`{name}`", "wrong", (Says(says), Footer(f"Write it with `def`.{_until_then(name)}")))
 
 
 def _the_library_s(name):
@@ -81,8 +84,12 @@ def _the_library_s(name):
 def _what_next(outcome, function):
     name = outcome.exercise.name
     if outcome.status != "passed":
-        return f'Stuck? `hint("{name}")` helps. Until then the lesson goes on with the library\'s `{name}`.'
-    return f"The lesson goes on with your `{name}`." + ("" if _graded() or in_book() else _kept(function))
+        return f'Stuck? `hint("{name}")` helps.{_until_then(name)}'
+    return f"The lesson goes on with your `{name}`." + ("" if graded() or in_book() else _kept(function))
+
+
+def _until_then(name):
+    return "" if graded() else f" Until then the lesson goes on with the library's `{name}`."
 
 
 def _kept(function):

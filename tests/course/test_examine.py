@@ -156,21 +156,119 @@ def first_row_for_all(x, weight, shift=1.0):
 @pytest.mark.parametrize(
     ("mine", "mistake", "word"),
     [
-        (lambda x, weight, shift=1.0: x + shift, "input not used", "`weight` is not used"),
+        (lambda x, weight, shift=1.0: x + shift, "input not used", "`weight` has no effect"),
         (lambda x, weight, shift=1.0: x * torch.ones_like(weight) + shift, "input not used", "`weight`"),
-        (lambda x, weight, shift=1.0: x * weight + 1.0, "input not used", "`shift` is not used"),
+        (lambda x, weight, shift=1.0: x * weight + 1.0, "input not used", "`shift` has no effect"),
         (lambda x, weight, shift=1.0: x * weight.detach() + shift, "gradient missing", "`weight`"),
-        (lambda x, weight, shift=1.0: torch.full((2, 2), 3.0), "input not used", "`x`"),
+        (lambda x, weight, shift=1.0: torch.full((2, 2), 3.0), "the same for every input", "from the arguments"),
         (first_row_for_all, "part of an input not used", "Of `x` only index 0 of dimension 0"),
         (writes_into_a_view, "writes into a slice", "`a += shift`"),
         (remembers, "another result the second time", "from call to call"),
         (refuses_two_rows, "refuses a legal input", "`raise ValueError("),
+        (lambda x, weight, shift=2.0: x * weight + shift, "another default", "must be 1.0; here the default is 2.0"),
+        (lambda x, weight, shift: x * weight + shift, "another default", "here there is no default"),
     ],
 )
 def test_a_diagnosis_tells_what_the_function_does_with_its_inputs(mine, mistake, word):
-    verdict = examine(toy_like(scaled_and_shifted, torch.rand(2, 2), torch.rand(2, 2), 3.0), mine)
+    x, weight = torch.rand(2, 2), torch.rand(2, 2)
+    exercise = dataclasses.replace(
+        toy_like(scaled_and_shifted), cases=lambda generator: [(x, weight, 3.0), (x, weight), (2 * x, weight, 0.5)]
+    )
+    verdict = examine(exercise, mine)
     assert verdict.mistake == mistake
     assert word in verdict.says
+
+
+def test_a_default_may_be_written_in_another_way():
+    def mine(x, weight, shift=None):
+        return x * weight + (1.0 if shift is None else shift)
+
+    exercise = toy_like(scaled_and_shifted, torch.rand(2, 2), torch.rand(2, 2))
+    assert examine(exercise, mine).status == "passed"
+
+
+def writes_unless_it_learns(x, weight, shift=1.0):
+    return x.mul_(weight) + shift if not x.requires_grad else x * weight + shift
+
+
+def drops_out(x, weight, shift=1.0):
+    return torch.nn.functional.dropout(x, 0.5) * 0.0 + x * weight + shift * torch.rand(())
+
+
+@pytest.mark.parametrize(
+    ("mine", "mistake"),
+    [(writes_unless_it_learns, "changes its input"), (drops_out, "another result the second time")],
+)
+def test_a_call_that_records_no_gradients_is_looked_at_too(mine, mistake):
+    assert examine(toy_like(scaled_and_shifted, torch.rand(2, 2), torch.rand(2, 2)), mine).mistake == mistake
+
+
+def test_through_a_constant_nothing_need_be_learned():
+    exercise = toy_like(scaled_and_shifted, torch.rand(2, 2), torch.rand(2, 2))
+    exercise = dataclasses.replace(
+        exercise,
+        constants=("weight",),
+        properties=(Property("agrees", agrees_with(scaled_and_shifted, constants=("weight",))),),
+    )
+    assert examine(exercise, lambda x, weight, shift=1.0: x * weight.detach() + shift).status == "passed"
+    assert examine(exercise, lambda x, weight, shift=1.0: x.detach() * weight + shift).mistake == "gradient missing"
+
+
+def steps(x, floor):
+    return x.sum(0) + floor
+
+
+def by_floor(x, floor):
+    return x.floor().sum(0) + floor
+
+
+def test_a_function_that_moves_in_steps_is_not_told_that_it_ignores_what_it_steps_over():
+    for mine in (by_floor, lambda x, floor: x.amax(0) + floor, lambda x, floor: x.clamp(0, 1.5).sum(0) + floor):
+        verdict = examine(toy_like(steps, torch.tensor([[1.2, 3.4], [2.6, 0.3]]), torch.ones(2)), mine)
+        assert verdict.status == "wrong" and "only index" not in verdict.says
+
+
+def test_the_lines_of_a_decorated_function_are_its_own():
+    @torch.no_grad()
+    def mine(x, weight, shift=1.0):
+        if len(x):
+            raise ValueError("no")
+
+    exercise = toy_like(torch.no_grad()(scaled_and_shifted), torch.rand(2, 2), torch.rand(2, 2))
+    verdict = examine(exercise, mine)
+    assert verdict.mistake == "refuses a legal input" and '`raise ValueError("no")`' in verdict.says
+
+
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+    height: int
+    width: int
+
+
+def empties_its_argument(sizes):
+    return vars(sizes).pop("height") * sizes.width
+
+
+def shortens_a_list(numbers):
+    return numbers.pop() + sum(numbers)
+
+
+@pytest.mark.parametrize(
+    ("reference", "given", "mine"),
+    [
+        (lambda sizes: sizes.height * sizes.width, Sizes(2, 3), empties_its_argument),
+        (lambda numbers: sum(numbers), [1, 2], shortens_a_list),
+    ],
+)
+def test_what_is_no_tensor_must_be_left_alone_too(reference, given, mine):
+    assert examine(toy_like(reference, given), mine).mistake == "changes its input"
+
+
+@pytest.mark.parametrize("divisor", (1, 3, 5))
+def test_a_field_of_an_argument_that_has_no_effect_is_told_but_one_that_is_divided_has_its_effect(divisor):
+    exercise = toy_like(lambda sizes: sizes.height * sizes.width, Sizes(6, 30))
+    assert "`sizes.height` has no effect" in examine(exercise, lambda sizes: sizes.width + 1).says
+    assert "no effect" not in examine(exercise, lambda sizes: sizes.width + sizes.height // divisor).says
 
 
 def test_the_result_of_the_example_written_down_is_told_as_such():

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 import torch
 
 from mini_moe.course.checking import portfolio
-from mini_moe.course.checking.diagnose import general, recognise, well_formed
+from mini_moe.course.checking.diagnose import general, recognise
 from mini_moe.course.checking.exercise import Exercise, argument_label
+from mini_moe.course.checking.form import well_formed
 from mini_moe.course.checking.guard import attempt, fault
 from mini_moe.course.checking.observe import observe, same_outputs
 from mini_moe.course.display.card import Blocks, Card, Claims, Footer, Says
@@ -41,7 +42,9 @@ def seed_of(function):
 def examine(exercise, function):
     """The `Outcome` on a function: its form first, then every property in order, on cases drawn for its source."""
     cases = list(exercise.cases(torch.Generator().manual_seed(seed_of(function))))
-    tests = [(None, well_formed(exercise.reference))] + [(p.claim, p.test) for p in exercise.properties]
+    tests = [(None, well_formed(exercise.reference, exercise.constants))] + [
+        (p.claim, p.test) for p in exercise.properties
+    ]
     held = ()
     for claim, test in tests:
         for case in cases:
@@ -60,7 +63,7 @@ def _failing(exercise, function, cases, outcome, wrong):
     if wrong.mistake != "takes too long":
         known = recognise(exercise, function, cases)
         if known is None:
-            wrong = general(wrong, exercise.reference, function, cases)
+            wrong = general(wrong, exercise.reference, function, cases, outcome.case)
     got, expected = wrong.got, wrong.expected
     if got is None and expected is None and (known or wrong.mistake is None):
         got, expected = _results(exercise, function, outcome.case)

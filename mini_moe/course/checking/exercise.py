@@ -29,13 +29,13 @@ class Wrong(Exception):
         self.message, self.got, self.expected, self.mistake = message, got, expected, mistake
 
 
-def must_equal(got, expected, message):
+def must_equal(got, expected, message, mistake=None):
     """Raise `Wrong` with ``message`` unless the two are equal but for rounding.
 
     They are not shown: they may come from another input than the card's, for which it shows the results itself.
     """
     if not close(got, expected):
-        raise Wrong(message)
+        raise Wrong(message, mistake=mistake)
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,7 @@ class Exercise:
     hints: tuple[str, str, str]  # of growing directness
     difficulty: int  # 1 (follow the formula), 2 (think) or 3 (think twice)
     minutes: int  # for somebody who knows PyTorch and has read the lesson so far
+    constants: tuple[str, ...] = ()  # names of inputs that nothing is learned through: gradients to them do not count
     name: str = ""  # of the function to write; the reference's
 
     def __post_init__(self):
@@ -136,11 +137,12 @@ def _numbers(text):
     return set(re.findall(r"-?\d+", str(text)))
 
 
-def agrees_with(reference):
+def agrees_with(reference, constants=()):
     """A property's test: results and gradients equal those of ``reference``.
 
     The reference is called in the case's own dtype and, if that differs, in float64: who rounds less than the library
-    is right too. Where the reference's results carry no gradient (it is used for inference only), the learner's may.
+    is right too. Gradients to ``constants`` do not count. Where the reference's results carry no gradient (it is used
+    for inference only), the learner's may.
     """
 
     def test(function, *case):
@@ -151,14 +153,16 @@ def agrees_with(reference):
                     raise Wrong(f"Its result{path} is not what the formula gives.", got=got, expected=expected)
         if all(gradient is None for gradient in theirs.gradients.values()):
             return
-        unlike = unlike_gradients(mine, theirs)
-        if unlike and unlike_gradients(mine, observe(reference, doubled(case))):
-            path = unlike[0]
+        narrow, wide = unlike_gradients(mine, theirs), unlike_gradients(mine, observe(reference, doubled(case)))
+        for path in narrow:
+            if path not in wide or argument_label(reference, path) in constants:
+                continue
             raise Wrong(
                 f"The result is right, but the gradient to `{argument_label(reference, path)}` is not: "
                 "it would train differently.",
                 got=_gradient(mine, path),
                 expected=_gradient(theirs, path),
+                mistake="wrong gradient",
             )
 
     return test

@@ -6,6 +6,7 @@ pass that sees every output at once.
 """
 
 import copy
+import dataclasses
 import math
 from dataclasses import dataclass
 from numbers import Number
@@ -34,7 +35,7 @@ class Observation:
 
     outputs: object
     gradients: dict[str, Tensor | None]  # of each float tensor; None where no result depends on it
-    changed: tuple[str, ...]  # the tensors that the call wrote to
+    changed: tuple[str, ...]  # the inputs that the call wrote to
 
 
 def flatten(value, path=""):
@@ -70,8 +71,10 @@ def doubled(case):
     return case
 
 
-def observe(function, case):
+def observe(function, case, *, gradients=True):
     """Call ``function`` on copies of the tuple ``case``; whatever it raises goes on to the caller.
+
+    Without ``gradients`` none are recorded, as in a forward pass that only measures, and random numbers are others.
 
     >>> observe(lambda x: 2 * x, (torch.ones(2),)).outputs.tolist()
     [2.0, 2.0]
@@ -80,20 +83,20 @@ def observe(function, case):
 
     def give(tensor):
         tensor = tensor.detach().clone()
-        if tensor.dtype not in DIFFERENTIABLE:
+        if not gradients or tensor.dtype not in DIFFERENTIABLE:
             return tensor
         leaves.append(tensor.requires_grad_())
         return tensor.clone()  # no longer a leaf: autograd forbids to write to a leaf, and writing is to be seen
 
     given = copied(case, give)
-    with torch.enable_grad(), torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(0)
+    with torch.set_grad_enabled(gradients), torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0 if gradients else 1)
         outputs = function(*given)
+    changed = _changed(given, case)
+    if not gradients:
+        return Observation(outputs, {}, changed)
     paths = [path for path, leaf in flatten(case) if isinstance(leaf, Tensor) and leaf.dtype in DIFFERENTIABLE]
-    gradients = dict(zip(paths, _gradients(outputs, leaves), strict=True))
-    pairs = zip(flatten(given), flatten(case), strict=False)
-    changed = tuple(path for (path, now), (_, was) in pairs if isinstance(was, Tensor) and not _identical(now, was))
-    return Observation(outputs, gradients, changed)
+    return Observation(outputs, dict(zip(paths, _gradients(outputs, leaves), strict=True)), changed)
 
 
 def _gradients(outputs, leaves):
@@ -114,7 +117,15 @@ def _gradients(outputs, leaves):
     return torch.autograd.grad(sum(projections), leaves, allow_unused=True)
 
 
+def _changed(given, case):
+    """Paths of what is no longer as it was: tensors, plain values, fields of a dataclass, the length of a list."""
+    now, was = dict(flatten(given)), dict(flatten(case))
+    return tuple(path for path in was if path not in now or not _identical(now[path], was[path]))
+
+
 def _identical(now, was):
+    if not isinstance(was, Tensor):
+        return not dataclasses.is_dataclass(was) or vars(now) == vars(was)
     now, was = now.detach().double(), was.detach().double()
     return now.shape == was.shape and bool(((now == was) | (now.isnan() & was.isnan())).all())
 

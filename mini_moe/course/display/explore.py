@@ -16,7 +16,8 @@ import ipywidgets
 
 from mini_moe.course.display.card import Blocks, Card, Says
 from mini_moe.course.display.figure import image
-from mini_moe.course.display.style import STYLE, in_book
+from mini_moe.course.display.style import STYLE
+from mini_moe.course.occasion import in_book
 
 # The states are packed, for they are alike. Sliders choose one by mixed-radix index: the last one moves fastest, as in
 # itertools.product.

@@ -6,14 +6,6 @@ light or dark, its contrast is the theme's own. Colour only repeats what a word 
 The doubled ``.mm.mm`` outranks the rules that JupyterLab and nbconvert have for lists and code in an output.
 """
 
-import os
-
-
-def in_book():
-    """Is this run to make a page of the published book, where no kernel and no learner are?"""
-    return os.environ.get("MINI_MOE_BOOK") == "1"
-
-
 STYLE = """<style>
 .mm { --mm-hue: 128, 128, 128; --mm-line: rgba(128, 128, 128, .32); box-sizing: border-box; max-width: 46rem;
   margin: .4rem 0; padding: .75rem 1rem .8rem; border: 1px solid var(--mm-line);

@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 
 from mini_moe.course.display.card import Card, Footer, Prose, Says
-from mini_moe.course.display.style import in_book
+from mini_moe.course.occasion import in_book
 from mini_moe.files import home, write_atomically
 
 

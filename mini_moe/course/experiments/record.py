@@ -29,7 +29,7 @@ from mini_moe.course.experiments.compare import Plan, Run, compare
 from mini_moe.course.experiments.recorded import ARTIFACTS
 from mini_moe.files import home, write_atomically, write_json
 from mini_moe.hf import load_pretrained
-from mini_moe.run import circumstances
+from mini_moe.provenance import circumstances
 from mini_moe.train import TrainConfig, evaluate
 
 EVERY = 10  # steps: a curve is the mean of so many

@@ -2,189 +2,15 @@
 
 import torch
 import torch.nn.functional as F
-from exercises.answers import Answers, Claims
+from exercises.answers import Claims
+from exercises.balance import expert_load_wrong, expert_load_wrong_forms
 
-from mini_moe.course.exercises.balance.expert_load import EXERCISE
-
-ANSWERS = Answers(EXERCISE)
-wrong, right = ANSWERS.wrong, ANSWERS.right
+ANSWERS = expert_load_wrong.ANSWERS + expert_load_wrong_forms.ANSWERS
+right = ANSWERS.right
 
 
 class TestExpertLoad(Claims):
     answers = ANSWERS
-
-
-@wrong("a repeated expert counted once", "written by index, row by row")
-def _(experts, n_experts):
-    load = torch.zeros(*experts.shape[:-1], n_experts)
-    for row, chosen in zip(load.view(-1, n_experts), experts.reshape(-1, experts.shape[-1]), strict=True):
-        row[chosen] += 1
-    return load
-
-
-@wrong("a repeated expert counted once", "written by index, all at once")
-def _(experts, n_experts):
-    load = torch.zeros(n_experts)
-    load[experts] += 1
-    return load
-
-
-@wrong("a repeated expert counted once", "written by index, in every row")
-def _(experts, n_experts):
-    load = torch.zeros(*experts.shape[:-1], n_experts)
-    load[..., experts] += 1
-    return load
-
-
-@wrong("a repeated expert counted once", "scatter_ without add")
-def _(experts, n_experts):
-    return torch.zeros(*experts.shape[:-1], n_experts).scatter_(-1, experts, 1.0)
-
-
-@wrong("a repeated expert counted once", "any")
-def _(experts, n_experts):
-    return (experts.unsqueeze(-1) == torch.arange(n_experts)).any(-2).float()
-
-
-@wrong("all rows counted together", "bincount of all")
-def _(experts, n_experts):
-    return torch.bincount(experts.flatten(), minlength=n_experts).float()
-
-
-@wrong("all rows counted together", "integers")
-def _(experts, n_experts):
-    return torch.bincount(experts.reshape(-1), minlength=n_experts)
-
-
-@wrong("all rows counted together", "a loop over the experts")
-def _(experts, n_experts):
-    return torch.stack([(experts == e).sum() for e in range(n_experts)]).float()
-
-
-@wrong("all rows counted together", "the mean of the rows")
-def _(experts, n_experts):
-    per_row = F.one_hot(experts, n_experts).float().sum(-2)
-    return per_row.view(-1, n_experts).mean(0)
-
-
-@wrong("idle experts left out", "bincount")
-def _(experts, n_experts):
-    return torch.bincount(experts.flatten()).to(torch.float32)
-
-
-@wrong("idle experts left out", "one_hot")
-def _(experts, n_experts):
-    return F.one_hot(experts).sum(-2).float()
-
-
-@wrong("idle experts left out", "unique")
-def _(experts, n_experts):
-    numbers, counts = torch.unique(experts, return_counts=True)
-    return counts
-
-
-@wrong("shares in place of counts", "mean of one-hot rows")
-def _(experts, n_experts):
-    return F.one_hot(experts, n_experts).float().mean(dim=-2)
-
-
-@wrong("shares in place of counts", "divided by the sum")
-def _(experts, n_experts):
-    load = F.one_hot(experts, n_experts).sum(-2).float()
-    return load / load.sum(-1, keepdim=True)
-
-
-@wrong("shares in place of counts", "1 at balance")
-def _(experts, n_experts):
-    load = F.one_hot(experts, n_experts).sum(-2).float()
-    return load / load.mean(-1, keepdim=True)
-
-
-@wrong("shares in place of counts", "divided by the number of experts")
-def _(experts, n_experts):
-    return F.one_hot(experts, n_experts).sum(-2) / n_experts
-
-
-@wrong("only one choice counted", "the first")
-def _(experts, n_experts):
-    first = experts[..., 0]
-    return F.one_hot(first, n_experts).float()
-
-
-@wrong("only one choice counted", "the last, each overwriting the one before")
-def _(experts, n_experts):
-    for k in range(experts.shape[-1]):
-        load = (experts[..., k, None] == torch.arange(n_experts)).float()
-    return load
-
-
-@wrong("summed over the wrong dimension", "the first")
-def _(experts, n_experts):
-    return F.one_hot(experts, n_experts).sum(dim=0).float()
-
-
-@wrong("summed over the wrong dimension", "the second")
-def _(experts, n_experts):
-    return F.one_hot(experts, n_experts).sum(1)
-
-
-@wrong("summed over the wrong dimension", "the experts")
-def _(experts, n_experts):
-    return F.one_hot(experts, n_experts).sum(-1).float()
-
-
-@wrong("nothing counted")
-def _(experts, n_experts):
-    load = torch.zeros(*experts.shape[:-1], n_experts)
-    load.scatter_add(-1, experts, torch.ones_like(experts, dtype=load.dtype))
-    return load
-
-
-@wrong("expert numbers added")
-def _(experts, n_experts):
-    load = torch.zeros(*experts.shape[:-1], n_experts)
-    return load.scatter_add(-1, experts, experts.float())
-
-
-@wrong("experts numbered from 1")
-def _(experts, n_experts):
-    return torch.stack([(experts == e).sum(-1) for e in range(1, n_experts + 1)], dim=-1).float()
-
-
-@wrong("one expert too few")
-def _(experts, n_experts):
-    return torch.stack([(experts == e).sum(-1) for e in range(n_experts - 1)], dim=-1).float()
-
-
-@wrong("counts added up along the experts")
-def _(experts, n_experts):
-    return torch.stack([(experts <= e).float().sum(-1) for e in range(n_experts)], dim=-1)
-
-
-@wrong("wrong dtype", "one_hot, summed")
-def _(experts, n_experts):
-    return F.one_hot(experts, n_experts).sum(dim=-2)
-
-
-@wrong("wrong dtype", "zeros like the input")
-def _(experts, n_experts):
-    load = experts.new_zeros(*experts.shape[:-1], n_experts)
-    return load.scatter_add(-1, experts, torch.ones_like(experts))
-
-
-@wrong("wrong shape", "transposed")
-def _(experts, n_experts):
-    return torch.stack([(experts == e).float().sum(-1, keepdim=True) for e in range(n_experts)], dim=-1)
-
-
-@wrong("wrong type", "a list")
-def _(experts, n_experts):
-    return [(experts == e).sum().item() for e in range(n_experts)]
-
-
-@wrong("raises RuntimeError", "bincount of rows")
-def _(experts, n_experts):
-    return torch.bincount(experts, minlength=n_experts).float()
 
 
 @right("one_hot")
@@ -194,13 +20,14 @@ def _(experts, n_experts):
 
 @right("bincount, row by row")
 def _(experts, n_experts):
-    rows = [torch.bincount(row, minlength=n_experts) for row in experts.reshape(-1, experts.shape[-1])]
+    n_rows = experts.shape[:-1].numel()
+    rows = [torch.bincount(row, minlength=n_experts) for row in experts.reshape(n_rows, -1)]
     return torch.stack(rows).view(*experts.shape[:-1], n_experts).float()
 
 
 @right("one bincount, rows told apart by an offset")
 def _(experts, n_experts):
-    rows = experts.reshape(-1, experts.shape[-1])
+    rows = experts.reshape(experts.shape[:-1].numel(), experts.shape[-1])
     numbers = rows + n_experts * torch.arange(len(rows))[:, None]
     load = torch.bincount(numbers.flatten(), minlength=n_experts * len(rows))
     return load.float().reshape(*experts.shape[:-1], n_experts)
@@ -222,3 +49,25 @@ def _(experts, n_experts):
 @right("einsum")
 def _(experts, n_experts):
     return torch.einsum("...ne->...e", torch.eye(n_experts)[experts])
+
+
+@right("lists")
+def _(experts, n_experts):
+    def load(rows):
+        return [load(row) for row in rows] if rows and isinstance(rows[0], list) else list(map(rows.count, every))
+
+    every = range(n_experts)
+    return torch.tensor(load(experts.tolist()), dtype=torch.float32).reshape(*experts.shape[:-1], n_experts)
+
+
+@right("sorted, and its borders searched")
+def _(experts, n_experts):
+    places = torch.arange(n_experts + 1).repeat(*experts.shape[:-1], 1)
+    ends = torch.searchsorted(experts.sort(-1).values.contiguous(), places)
+    return ends.diff().float()
+
+
+@right("where the same tensor is written to")
+def _(experts, n_experts):
+    load = torch.zeros(*experts.shape[:-1], n_experts, dtype=torch.float64)
+    return load.scatter_add_(-1, experts, torch.ones_like(experts, dtype=load.dtype)).float()

@@ -143,12 +143,6 @@ def _(bias_E, loads_AE, gamma):
     return new
 
 
-@wrong("raises RuntimeError", "summed over the experts")
-def _(bias_E, loads_AE, gamma):
-    load = loads_AE.sum(1)
-    return bias_E + gamma * torch.sign(load.mean() - load)
-
-
 @wrong("returns None")
 def _(bias_E, loads_AE, gamma):
     load = loads_AE.sum(0)

@@ -1,16 +1,14 @@
 """Answers to `apply_rotary`: wrong ones as learners write them, right ones each in another way."""
 
 import torch
-from exercises.answers import Answers, Claims
+from exercises.answers import Answers, Claims, drawn
+from exercises.transformer import apply_rotary_wrong
 
+from mini_moe.course.checking.examine import examine
 from mini_moe.course.exercises.transformer.apply_rotary import EXERCISE
 
 ANSWERS = Answers(EXERCISE)
 wrong, right = ANSWERS.wrong, ANSWERS.right
-
-
-class TestApplyRotary(Claims):
-    answers = ANSWERS
 
 
 @wrong("halves paired", "rotate_half, as in other models")
@@ -165,21 +163,35 @@ def _(x, cos, sin):
 
 @right("complex numbers")
 def _(x, cos, sin):
-    z = torch.view_as_complex(x.unflatten(-1, (-1, 2)).contiguous())
-    return torch.view_as_real(z * torch.complex(cos, sin)).flatten(-2)
+    z = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)).contiguous())
+    return torch.view_as_real(z * torch.complex(cos, sin)).flatten(-2).to(x.dtype)
 
 
 @right("rotate_half for neighbours")
 def _(x, cos, sin):
     cos, sin = cos.repeat_interleave(2, dim=-1), sin.repeat_interleave(2, dim=-1)
     rotated = torch.stack((-x[..., 1::2], x[..., 0::2]), dim=-1).reshape(x.shape)
-    return x * cos + rotated * sin
+    return (x * cos + rotated * sin).to(x.dtype)
 
 
 @right("a matrix for each pair")
 def _(x, cos, sin):
     turn = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)  # (T, R/2, 2, 2)
-    return torch.einsum("tpij,...tpj->...tpi", turn, x.unflatten(-1, (-1, 2))).reshape(x.shape)
+    return torch.einsum("tpij,...tpj->...tpi", turn, x.unflatten(-1, (-1, 2)).float()).reshape(x.shape).to(x.dtype)
+
+
+@right("by the angle itself")
+def _(x, cos, sin):
+    angle = torch.atan2(sin, cos)
+    length, own = torch.hypot(x[..., ::2], x[..., 1::2]), torch.atan2(x[..., 1::2], x[..., ::2])
+    return torch.stack([length * (own + angle).cos(), length * (own + angle).sin()], -1).flatten(-2).type_as(x)
+
+
+@right("cos and sin in the type of x")
+def _(x, cos, sin):
+    cos, sin = cos.to(x.dtype), sin.to(x.dtype)
+    even, odd = x[..., ::2], x[..., 1::2]
+    return torch.stack([even * cos - odd * sin, odd * cos + even * sin], -1).view(*x.shape)
 
 
 @right("written into an empty tensor")
@@ -198,3 +210,18 @@ def _(x, cos, sin):
         features.append(wide[..., i] * c[:, i // 2] - wide[..., i + 1] * s[:, i // 2])
         features.append(wide[..., i] * s[:, i // 2] + wide[..., i + 1] * c[:, i // 2])
     return torch.stack(features, dim=-1).to(x)
+
+
+class TestApplyRotary(Claims):
+    answers = ANSWERS + apply_rotary_wrong.ANSWERS
+
+
+def test_angles_found_again_by_the_shape_alone_are_told():
+    angles = {}
+
+    def remembering(x, cos, sin):
+        cos, sin = angles.setdefault(x.shape, (cos, sin))
+        a, b = x.unflatten(-1, (-1, 2)).unbind(-1)
+        return torch.stack((a * cos - b * sin, b * cos + a * sin), -1).flatten(-2).to(x.dtype)
+
+    assert examine(drawn(EXERCISE, 1), remembering).mistake == "kept from an earlier call"

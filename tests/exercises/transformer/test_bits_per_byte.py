@@ -105,6 +105,110 @@ def _(nats, n_bytes):
     return float(f"{nats / (math.log(2) * n_bytes):.3f}")
 
 
+@wrong("divided by ln 2 twice")
+def _(nats, n_bytes):
+    bits = nats / math.log(2)
+    return bits / (math.log(2) * n_bytes)
+
+
+@wrong("sign turned")
+def _(nats, n_bytes):
+    return -nats * math.log2(math.e) / n_bytes
+
+
+@wrong("multiplied by the bytes")
+def _(nats, n_bytes):
+    bits = nats / math.log(2)
+    return bits * n_bytes
+
+
+@wrong("logarithm of the bytes")
+def _(nats, n_bytes):
+    return nats / math.log(n_bytes * 2)
+
+
+@wrong("log10 of 2")
+def _(nats, n_bytes):
+    return nats / n_bytes / math.log10(2)
+
+
+@wrong("ln 3")
+def _(nats, n_bytes):
+    return nats / n_bytes / math.log1p(2)
+
+
+@wrong("nats and bytes exchanged")
+def _(nats, n_bytes):
+    nats, n_bytes = n_bytes, nats
+    return nats / (math.log(2) * n_bytes)
+
+
+@wrong("whole bits", "up")
+def _(nats, n_bytes):
+    bits = nats / math.log(2)
+    return -int(-bits // 1) / n_bytes if bits % 1 > 1e-6 else bits / n_bytes
+
+
+@wrong("whole bits", "down")
+def _(nats, n_bytes):
+    return int(nats / math.log(2) + 1e-9) / n_bytes
+
+
+@wrong("rounded", "down to whole bits")
+def _(nats, n_bytes):
+    return nats / math.log(2) // n_bytes
+
+
+@wrong("something added to the bytes", "1")
+def _(nats, n_bytes):
+    return nats / (math.log(2) * (1 + n_bytes))
+
+
+@wrong("something added to the bytes", "a thousandth")
+def _(nats, n_bytes):
+    return nats / math.log(2) / (n_bytes + 0.001)
+
+
+@wrong("at most 8")
+def _(nats, n_bytes):
+    bits = nats / math.log(2) / n_bytes
+    return bits if bits < 8 else 8.0
+
+
+@wrong("what is saved", "bits")
+def _(nats, n_bytes):
+    bits = 8 * n_bytes - nats / math.log(2)
+    return bits / n_bytes
+
+
+@wrong("what is saved", "a share")
+def _(nats, n_bytes):
+    bits = nats / math.log(2)
+    return 1 - bits / (8 * n_bytes)
+
+
+@wrong("input not used", "the example's 4 bytes")
+def _(nats, n_bytes):
+    return nats / math.log(2) / 4
+
+
+@wrong("the same for every input", "the example's result")
+def _(nats, n_bytes):
+    return 2.0
+
+
+@wrong("refuses a legal input", "a text of one byte")
+def _(nats, n_bytes):
+    if not n_bytes > 1:
+        raise ValueError("n_bytes must be more than 1.")
+    return nats / math.log(2) / n_bytes
+
+
+@wrong("raises ZeroDivisionError", "bytes per bit, then turned round")
+def _(nats, n_bytes):
+    return 1 / (n_bytes * math.log(2) / nats)
+
+
 @wrong("wrong type", "a tensor")
 def _(nats, n_bytes):
     return nats / (torch.log(torch.tensor(2.0)) * n_bytes)
@@ -145,3 +249,9 @@ def _(nats, n_bytes):
 @right("by keyword, constants by hand")
 def _(nats, n_bytes):
     return nats / 0.6931471805599453 / float(n_bytes)
+
+
+@right("ln 2 as log1p(1)")
+def _(nats, n_bytes):
+    per_byte = nats / n_bytes
+    return per_byte / math.log1p(1)

@@ -5,15 +5,12 @@ import math
 import torch
 import torch.nn.functional as F
 from exercises.answers import Answers, Claims
+from exercises.transformer import causal_attention_wrong
 
 from mini_moe.course.exercises.transformer.causal_attention import EXERCISE
 
 ANSWERS = Answers(EXERCISE)
 wrong, right = ANSWERS.wrong, ANSWERS.right
-
-
-class TestCausalAttention(Claims):
-    answers = ANSWERS
 
 
 @wrong("no mask", "four lines")
@@ -213,44 +210,6 @@ def _(q, k, v, scale):
     return weights * visible @ v
 
 
-@wrong("NaN or inf", "0 times infinity")
-def _(q, k, v, scale):
-    future = torch.ones(q.size(-2), k.size(-2)).triu(k.size(-2) - q.size(-2) + 1)
-    return (q @ k.mT * scale + future * float("-inf")).softmax(-1) @ v
-
-
-@wrong("raises RuntimeError", "a square mask")
-def _(q, k, v, scale):
-    T = q.size(-2)
-    future = torch.ones(T, T, dtype=torch.bool).triu(1)
-    return (q @ k.mT * scale).masked_fill(future, float("-inf")).softmax(-1) @ v
-
-
-@wrong("raises RuntimeError", "k not transposed")
-def _(q, k, v, scale):
-    return (q @ k * scale).softmax(-1) @ v
-
-
-@wrong("wrong shape", "the weights alone")
-def _(q, k, v, scale):
-    hidden = torch.ones(q.size(-2), k.size(-2), dtype=torch.bool).triu(k.size(-2) - q.size(-2) + 1)
-    return (q @ k.mT * scale).masked_fill(hidden, float("-inf")).softmax(-1)
-
-
-@wrong("changes its input", "q *=")
-def _(q, k, v, scale):
-    q *= scale
-    hidden = torch.ones(q.size(-2), k.size(-2), dtype=torch.bool).triu(k.size(-2) - q.size(-2) + 1)
-    return (q @ k.mT).masked_fill(hidden, float("-inf")).softmax(-1) @ v
-
-
-@wrong("gradient missing", "weights detached")
-def _(q, k, v, scale):
-    hidden = torch.ones(q.size(-2), k.size(-2), dtype=torch.bool).triu(k.size(-2) - q.size(-2) + 1)
-    weights = (q @ k.mT * scale).masked_fill(hidden, float("-inf")).softmax(-1)
-    return weights.detach() @ v
-
-
 @right("F.scaled_dot_product_attention")
 def _(q, k, v, scale):
     visible = torch.ones(q.size(-2), k.size(-2), dtype=torch.bool).tril(k.size(-2) - q.size(-2))
@@ -277,15 +236,44 @@ def _(q, k, v, scale):
     return torch.stack(rows, dim=-2)
 
 
-@right("masked after the softmax, but divided again")
-def _(q, k, v, scale):
-    weights = (q @ k.mT * scale).softmax(-1).tril(k.size(-2) - q.size(-2))
-    return weights / weights.sum(-1, keepdim=True) @ v
-
-
 @right("exp and log, float64 inside")
 def _(q, k, v, scale):
     positions = torch.arange(k.size(-2))
     scores = q.double() @ k.double().mT * scale
     scores = torch.where(positions <= positions[-q.size(-2) :, None], scores, -torch.inf)
     return (torch.exp(scores - torch.logsumexp(scores, -1, keepdim=True)) @ v.double()).float()
+
+
+@right("key by key, with a running maximum")
+def _(q, k, v, scale):
+    T, S = q.size(-2), k.size(-2)
+    top, total = torch.full(q.shape[:-1], -torch.inf), torch.zeros(q.shape[:-1])
+    y = torch.zeros(*q.shape[:-1], v.size(-1))
+    for s in range(S):
+        seen = torch.arange(S - T, S) >= s
+        score = ((q * k[:, :, s : s + 1]).sum(-1) * scale).masked_fill(~seen, -torch.inf)
+        higher = torch.maximum(top, score.detach())
+        safe = higher.nan_to_num(neginf=0)
+        keep, weight = (top - safe).exp(), (score - safe).exp()
+        top, total, y = higher, total * keep + weight, y * keep[..., None] + weight[..., None] * v[:, :, s : s + 1]
+    return y / total[..., None]
+
+
+@right("the softmax by hand, row by row")
+def _(q, k, v, scale):
+    hidden = torch.arange(k.size(-2)) > torch.arange(k.size(-2))[-q.size(-2) :, None]
+    scores = torch.einsum("bhtd,bhsd->bhts", q, k).mul(scale).masked_fill(hidden, torch.finfo(q.dtype).min)
+    weights = (scores - scores.amax(-1, keepdim=True)).exp()
+    return weights / weights.sum(-1, keepdim=True) @ v
+
+
+@right("log_softmax, batch and heads joined")
+def _(q, k, v, scale):
+    (B, H, T, _), S = q.shape, k.size(2)
+    scores = torch.bmm(q.reshape(B * H, T, -1) * scale, k.reshape(B * H, S, -1).mT)
+    mask = torch.zeros(T, S).masked_fill(torch.ones(T, S).tril(S - T) == 0, -torch.inf)
+    return torch.bmm((scores + mask).log_softmax(-1).exp(), v.reshape(B * H, S, -1)).view(B, H, T, -1)
+
+
+class TestCausalAttention(Claims):
+    answers = ANSWERS + causal_attention_wrong.ANSWERS

@@ -2,18 +2,17 @@
 
 import math
 
+import pytest
 import torch
 import torch.nn.functional as F
-from exercises.answers import Answers, Claims
+from exercises.answers import Answers, Claims, drawn
+from exercises.transformer import rms_norm_wrong
 
+from mini_moe.course.checking.examine import examine
 from mini_moe.course.exercises.transformer.rms_norm import EXERCISE
 
 ANSWERS = Answers(EXERCISE)
 wrong, right = ANSWERS.wrong, ANSWERS.right
-
-
-class TestRmsNorm(Claims):
-    answers = ANSWERS
 
 
 @wrong("mean subtracted", "F.layer_norm")
@@ -228,7 +227,7 @@ def _(x, weight, eps=1e-6):
 
 @right("F.rms_norm")
 def _(x, weight, eps=1e-6):
-    return F.rms_norm(x, (x.shape[-1],), weight, eps)
+    return F.rms_norm(x, (x.shape[-1],), weight.to(x.dtype), eps)
 
 
 @right("float64 inside")
@@ -239,23 +238,55 @@ def _(x, weight, eps=1e-6):
 
 @right("einsum and a power")
 def _(x, weight, eps=1e-6):
-    mean = torch.einsum("...d,...d->...", x, x) / x.size(-1)
-    return torch.einsum("...d,d,...->...d", x, weight, (mean + eps) ** -0.5)
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    mean = torch.einsum("...d,...d->...", wide, wide) / x.size(-1)
+    return torch.einsum("...d,d,...->...d", wide, weight, (mean + eps) ** -0.5).to(x.dtype)
 
 
 @right("row by row")
 def _(x, weight, eps=1e-6):
     rows = []
-    for row in x.reshape(-1, x.shape[-1]):
+    for row in x.float().reshape(-1, x.shape[-1]):
         rms = torch.sqrt(torch.dot(row, row) / len(row) + eps)
         rows.append(row / rms * weight)
-    return torch.stack(rows).view_as(x)
+    return torch.stack(rows).view_as(x).to(x.dtype)
 
 
 @right("the length, in place on its own copy")
 def _(x, weight, eps=1e-6):
-    y = x.clone()
-    n = x.shape[-1]
+    y, n = x.float().clone(), x.shape[-1]
+    length = torch.linalg.vector_norm(x.float(), dim=-1, keepdim=True)
     y *= n**0.5
-    y /= torch.sqrt(torch.linalg.vector_norm(x, dim=-1, keepdim=True) ** 2 + n * eps)
-    return y.mul_(weight)
+    y /= torch.sqrt(length**2 + n * eps)
+    return y.mul_(weight).to(x.dtype)
+
+
+@right("back in the type of x before the weight, as Llama does")
+def _(x, weight, eps=1e-6):
+    wide = x.to(torch.float32)
+    wide = wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + eps)
+    return weight.to(x.dtype) * wide.to(x.dtype)
+
+
+@right("no squares of large numbers, so no wider type")
+def _(x, weight, eps=1e-6):
+    largest = x.detach().abs().amax(-1, keepdim=True).clamp(min=1e-3)
+    small = x / largest
+    size = torch.sqrt(small.square().mean(-1, keepdim=True) + (eps / largest.float()) / largest.float())
+    return (weight * (small / size)).to(x.dtype)
+
+
+@pytest.mark.filterwarnings("ignore:std.*degrees of freedom", "ignore:var.*degrees of freedom")
+class TestRmsNorm(Claims):
+    answers = ANSWERS + rms_norm_wrong.ANSWERS
+
+
+def test_a_size_found_again_by_the_shape_alone_is_told():
+    sizes = {}
+
+    def remembering(x, weight, eps=1e-6):
+        if x.shape not in sizes:
+            sizes[x.shape] = torch.sqrt(x.detach().pow(2).mean(-1, keepdim=True) + eps)
+        return x / sizes[x.shape] * weight
+
+    assert examine(drawn(EXERCISE, 1), remembering).mistake == "kept from an earlier call"

@@ -113,6 +113,17 @@ def _(x, w_gate, w_up, w_down):
     return torch.einsum("...i,di->...d", z * z.sigmoid(), w_down)
 
 
+@wrong("sigmoid of the other branch")
+def _(x, w_gate, w_up, w_down):
+    return F.glu(torch.cat((x @ w_gate.T, x @ w_up.T), -1), -1) @ w_down.T
+
+
+@wrong("silu before the gate")
+def _(x, w_gate, w_up, w_down):
+    gate = F.silu(x) @ w_gate.T
+    return (gate * (x @ w_up.T)) @ w_down.T
+
+
 @wrong("raises RuntimeError", "weights not transposed")
 def _(x, w_gate, w_up, w_down):
     return (F.silu(x @ w_gate) * (x @ w_up)) @ w_down
@@ -133,6 +144,109 @@ def _(x, w_gate, w_up, w_down):
 def _(x, w_gate, w_up, w_down):
     gate = F.silu(x @ w_gate.T).detach()
     return (gate * (x @ w_up.T)) @ w_down.T
+
+
+@wrong("large exponential", "z exp(z) / (1 + exp(z))")
+def _(x, w_gate, w_up, w_down):
+    z = x @ w_gate.T
+    power = z.exp()
+    return (z * power / (power + 1) * (x @ w_up.T)) @ w_down.T
+
+
+@wrong("brackets left out")
+def _(x, w_gate, w_up, w_down):
+    z = x @ w_gate.T
+    silu = z / 1 + math.e**-z
+    return (silu * (x @ w_up.T)) @ w_down.T
+
+
+@wrong("silu twice")
+def _(x, w_gate, w_up, w_down):
+    gate = F.silu(x @ w_gate.T)
+    return (F.silu(gate) * (x @ w_up.T)) @ w_down.T
+
+
+@wrong("gate clipped", "before silu")
+def _(x, w_gate, w_up, w_down):
+    z = torch.clip(x @ w_gate.T, max=10)
+    return (z * z.sigmoid() * (x @ w_up.T)) @ w_down.T
+
+
+@wrong("a large gate is not itself", "clipped where no mistake is known")
+def _(x, w_gate, w_up, w_down):
+    return (F.silu(x @ w_gate.T).clip(max=33) * (x @ w_up.T)) @ w_down.T
+
+
+@wrong("a low gate is open", "an exponential kept finite")
+def _(x, w_gate, w_up, w_down):
+    z = x @ w_gate.T
+    return (z / (1 + torch.exp((-z).clip(max=5))) * (x @ w_up.T)) @ w_down.T
+
+
+@wrong("another bend than silu", "hardswish")
+def _(x, w_gate, w_up, w_down):
+    z = x @ w_gate.T
+    return (z * (z + 3).clip(0, 6) / 6 * (x @ w_up.T)) @ w_down.T
+
+
+@wrong("another bend than silu", "softplus")
+def _(x, w_gate, w_up, w_down):
+    return (torch.logaddexp(x @ w_gate.T, torch.zeros(())) * (x @ w_up.T)) @ w_down.T
+
+
+@wrong("softmax in place of silu")
+def _(x, w_gate, w_up, w_down):
+    return (torch.softmax(x @ w_gate.T, -1) * (x @ w_up.T)) @ w_down.T
+
+
+@wrong("one gate for all features", "the mean")
+def _(x, w_gate, w_up, w_down):
+    gate = F.silu(x @ w_gate.mean(dim=0))
+    return (gate[..., None] * (x @ w_up.T)) @ w_down.T
+
+
+@wrong("1 added to the way up")
+def _(x, w_gate, w_up, w_down):
+    gate, up = x @ w_gate.T, x @ w_up.T
+    return (F.silu(gate) + F.silu(gate) * up) @ w_down.T
+
+
+@wrong("gate partly detached", "the sigmoid")
+def _(x, w_gate, w_up, w_down):
+    z = x @ w_gate.T
+    with torch.no_grad():
+        share = torch.sigmoid(z)
+    return (z * share * (x @ w_up.T)) @ w_down.T
+
+
+@wrong("depends on other tokens", "the first token's gate for all")
+def _(x, w_gate, w_up, w_down):
+    gate = F.silu(x @ w_gate.T).flatten(0, -2)[0] if x.ndim > 1 else F.silu(x @ w_gate.T)
+    return (gate * (x @ w_up.T)) @ w_down.T
+
+
+@wrong("input not used", "the gate's matrix twice")
+def _(x, w_gate, w_up, w_down):
+    up = F.linear(x, w_gate)
+    return F.linear(F.silu(F.linear(x, w_gate)) * up, w_down)
+
+
+@wrong("input not used", "no way down where the widths agree")
+def _(x, w_gate, w_up, w_down):
+    inner = F.silu(x @ w_gate.T) * (x @ w_up.T)
+    return inner @ w_down.T if inner.size(-1) != x.size(-1) else inner
+
+
+@wrong("changes its input", "where no gradient forbids it")
+def _(x, w_gate, w_up, w_down):
+    y = (F.silu(x @ w_gate.T) * (x @ w_up.T)) @ w_down.T
+    return y if torch.is_grad_enabled() else x.copy_(y)
+
+
+@wrong("raises RuntimeError", "a memory order demanded")
+def _(x, w_gate, w_up, w_down):
+    tokens = x.view(-1, x.size(-1))
+    return ((F.silu(tokens @ w_gate.T) * (tokens @ w_up.T)) @ w_down.T).view(x.shape)
 
 
 @right("einsum and the exponential")
@@ -163,3 +277,18 @@ def _(x, w_gate, w_up, w_down):
 def _(x, w_gate, w_up, w_down):
     z = x.double() @ w_gate.double().T
     return (z * torch.special.expit(z) * (x.double() @ w_up.double().T) @ w_down.double().T).to(x.dtype)
+
+
+@right("the exponential of a number below 0 alone")
+def _(x, w_gate, w_up, w_down):
+    z = torch.matmul(x, w_gate.t())
+    small = torch.exp(-torch.abs(z))
+    share = torch.where(z < 0, small, torch.ones(())) / (1 + small)
+    return torch.matmul(z * share * torch.matmul(x, w_up.t()), w_down.t())
+
+
+@right("silu by tanh, the sum written out")
+def _(x, w_gate, w_up, w_down):
+    gate, up = ((x.unsqueeze(-2) * w).sum(-1) for w in (w_gate, w_up))
+    inner = gate * (1 + torch.tanh(gate / 2)) / 2 * up
+    return (inner.unsqueeze(-2) * w_down).sum(-1)

@@ -3,30 +3,8 @@
 import torch
 
 from mini_moe.course.checking.exercise import Mistake
-
-
-def excess(loads):
-    """By how much each expert's load is above the mean."""
-    return loads.sum(dim=0) - loads.sum(dim=0).mean()
-
-
-def _step(direction):
-    """The update in ``direction(loads)``, for the mistakes."""
-    return lambda bias, loads, gamma: bias + gamma * direction(loads)
-
-
-def _wanted(loads):
-    """The right direction."""
-    return -excess(loads).sign()
-
-
-def _centred(loads):
-    return _wanted(loads) - _wanted(loads).mean()
-
-
-def _of_the_sum(direction):
-    """``direction(load)`` of the whole batch's load."""
-    return lambda loads: direction(loads.sum(dim=0))
+from mini_moe.course.exercises.balance.update_bias_parts import excess, of_the_sum, step, wanted
+from mini_moe.course.exercises.balance.update_bias_step_mistakes import MISTAKES as STEP_MISTAKES
 
 
 def _in_each_part(loads):
@@ -44,14 +22,14 @@ MISTAKES = (
     Mistake(
         "sign turned round",
         "The sign is turned round: it raises the bias of *busy* experts, and they get busier still.",
-        _step(lambda loads: -_wanted(loads)),
+        step(lambda loads: -wanted(loads)),
     ),
     *(
         Mistake(
             "a step for each part",
             "It takes a step for each part of the batch: add up the loads first, then step once. A part is a "
             "micro-batch or a machine's share, and says little by itself.",
-            _step(direction),
+            step(direction),
         )
         for direction in (
             lambda loads: _in_each_part(loads).sum(dim=0),
@@ -64,7 +42,7 @@ MISTAKES = (
             "mean of the parts' signs",
             "The parts vote, each with its own sign: a part with few tokens counts as much as one with many. Add "
             "up the loads first, and take the sign of the sum.",
-            _step(direction),
+            step(direction),
         )
         for direction in (
             lambda loads: _in_each_part(loads).mean(dim=0),
@@ -76,7 +54,7 @@ MISTAKES = (
         Mistake(
             "a bias for each part",
             "It gives a bias for each part of the batch: add up the parts, `sum(dim=0)`, for all share one bias.",
-            _step(direction),
+            step(direction),
         )
         for direction in (
             _in_each_part,
@@ -89,7 +67,7 @@ MISTAKES = (
         Mistake(
             "only one part",
             "Only one part of the batch decides: add up the loads of all parts.",
-            _step(lambda loads, part=part: _in_each_part(loads)[part]),
+            step(lambda loads, part=part: _in_each_part(loads)[part]),
         )
         for part in (0, -1)
     ),
@@ -98,7 +76,7 @@ MISTAKES = (
             "sum and mean of different things",
             "The load is that of the whole batch and the mean that of one part, or the other way round: both are "
             "of the sum.",
-            _step(direction),
+            step(direction),
         )
         for direction in (
             lambda loads: (loads.mean() - loads.sum(dim=0)).sign(),
@@ -110,14 +88,15 @@ MISTAKES = (
             "in proportion to the distance",
             "The step grows with the distance from the mean: take its `sign`, so that one overcrowded expert does "
             "not throw the biases about.",
-            _step(direction),
+            step(direction),
         )
         for direction in (
             lambda loads: -excess(loads),
             lambda loads: -excess(loads) / loads.sum(dim=0).mean(),
             lambda loads: -excess(loads) / loads.sum(),
             lambda loads: -excess(loads) / excess(loads).abs().max(),
-            lambda loads: -excess(loads) / excess(loads).std(),
+            lambda loads: -excess(loads) / excess(loads).abs().max().clamp(min=1),
+            lambda loads: -excess(loads) / (excess(loads).square().sum() / (loads.shape[1] - 1)).sqrt(),
             lambda loads: -excess(loads) / excess(loads).std(correction=0),
             lambda loads: -excess(loads).tanh(),
             lambda loads: -excess(loads).clamp(-1, 1),
@@ -127,18 +106,18 @@ MISTAKES = (
         Mistake(
             "the load itself",
             "It subtracts the load itself, so every bias falls: what counts is on which side of the mean it is.",
-            _step(direction),
+            step(direction),
         )
         for direction in (
-            _of_the_sum(lambda load: -load),
-            _of_the_sum(lambda load: -load / load.sum()),
-            _of_the_sum(lambda load: -load / load.mean()),
-            _of_the_sum(lambda load: -load / load.max()),
-            _of_the_sum(lambda load: -load.softmax(dim=0)),
+            of_the_sum(lambda load: -load),
+            of_the_sum(lambda load: -load / load.sum()),
+            of_the_sum(lambda load: -load / load.mean()),
+            of_the_sum(lambda load: -load / load.max()),
+            of_the_sum(lambda load: -load.softmax(dim=0)),
         )
     ),
     *(
-        Mistake(name, says, _step(_of_the_sum(direction)))
+        Mistake(name, says, step(of_the_sum(direction)))
         for name, says, directions in (
             (
                 "compared with the largest load",
@@ -160,6 +139,20 @@ MISTAKES = (
                 "compared with the middle of the extremes",
                 "Each load is compared with the middle between smallest and largest: compare with the *mean*.",
                 (lambda load: ((load.max() + load.min()) / 2 - load).sign(),),
+            ),
+            (
+                "compared with the mean of those in use",
+                "Each load is compared with the mean of those experts that have tokens: the mean is over all of them.",
+                (lambda load: (load[load > 0].mean() - load).sign(),),
+            ),
+            (
+                "mean cut to a whole number",
+                "The mean is rounded to a whole number: it may lie between two, and then no load is just there.",
+                (
+                    lambda load: (load.mean().floor() - load).sign(),
+                    lambda load: (load.mean().round() - load).sign(),
+                    lambda load: (load.mean().ceil() - load).sign(),
+                ),
             ),
             (
                 "compared with a fixed number",
@@ -196,90 +189,25 @@ MISTAKES = (
     Mistake(
         "only the extremes moved",
         "Only the busiest and the idlest expert are moved: every one that is not at the mean takes a step.",
-        _step(_extremes),
+        step(_extremes),
     ),
-    *(
-        Mistake(name, says, function)
-        for name, says, function in (
-            (
-                "gamma left out",
-                "`gamma` is not used: a step of 1 is larger than any score, and all tokens would leap.",
-                lambda bias, loads, gamma: bias + _wanted(loads),
-            ),
-            (
-                "gamma twice",
-                "`gamma` is multiplied in twice: once.",
-                lambda bias, loads, gamma: bias + gamma * gamma * _wanted(loads),
-            ),
-            (
-                "gamma shared out over the parts",
-                "`gamma` is divided by the number of parts: one step for the whole batch, of its full size.",
-                lambda bias, loads, gamma: bias + gamma / len(loads) * _wanted(loads),
-            ),
-            (
-                "gamma once for each part",
-                "`gamma` is multiplied by the number of parts: one step for the whole batch, of size `gamma`.",
-                lambda bias, loads, gamma: bias + gamma * len(loads) * _wanted(loads),
-            ),
-            (
-                "sign of the step as a whole",
-                "`gamma` is inside the sign: it then no longer sets the size of the step.",
-                lambda bias, loads, gamma: (bias - gamma * excess(loads)).sign(),
-            ),
-            (
-                "old bias forgotten",
-                "The old bias is forgotten: the step is *added* to it, and so many small steps add up.",
-                lambda bias, loads, gamma: gamma * _wanted(loads),
-            ),
-            *(
-                (
-                    "old bias scaled",
-                    "The old bias is scaled by `gamma` too: it stays whole, and the step is added to it.",
-                    lambda bias, loads, gamma, kept=kept: kept(gamma) * bias + gamma * _wanted(loads),
-                )
-                for kept in (lambda gamma: gamma, lambda gamma: 1 - gamma)
-            ),
-            (
-                "multiplied in place of added",
-                "The bias is multiplied: one that begins at 0 would never move, and a negative one move the wrong "
-                "way. Add the step.",
-                lambda bias, loads, gamma: bias * (1 + gamma * _wanted(loads)),
-            ),
-            (
-                "sign of the bias",
-                "The bias decides its own step: the load does.",
-                lambda bias, loads, gamma: bias - gamma * bias.sign(),
-            ),
-            (
-                "nothing moved",
-                "It gives the bias back as it came: each has to take a step.",
-                lambda bias, loads, gamma: bias + 0,
-            ),
-            (
-                "bias kept above 0",
-                "The bias is kept at 0 or above: it may be negative, for only the order of s + b counts.",
-                lambda bias, loads, gamma: (bias + gamma * _wanted(loads)).clamp(min=0),
-            ),
-        )
+    Mistake(
+        "summed over the experts",
+        "The loads are summed over the experts, and one number is left for each part: add up the parts, `sum(dim=0)`.",
+        step(lambda loads: wanted(loads.T)),
     ),
     *(
         Mistake(
-            "centred again",
-            "The mean of the biases is subtracted: it changes no choice, for all experts shift alike, but the "
-            "method has no such step.",
-            function,
+            "small distances left alone",
+            "An expert a little off the mean is not moved: only one with just the mean load takes no step.",
+            step(lambda loads, near=near: wanted(loads) * ~near(excess(loads).abs(), loads.sum(dim=0).mean())),
         )
-        for function in (
-            lambda bias, loads, gamma: bias - bias.mean() + gamma * _centred(loads),
-            lambda bias, loads, gamma: bias + gamma * _centred(loads),
+        for near in (
+            lambda distance, mean: distance < 1,
+            lambda distance, mean: distance <= 1,
+            lambda distance, mean: distance < 0.01 * mean,
+            lambda distance, mean: distance < 0.1 * mean,
         )
     ),
-    *(
-        Mistake(
-            "gamma written in",
-            "`gamma` is written in as a number: use the argument. It becomes 0 near the end of training.",
-            lambda bias, loads, gamma, own=own: bias + own * _wanted(loads),
-        )
-        for own in (1e-3, 1e-2, 1e-4)
-    ),
+    *STEP_MISTAKES,
 )

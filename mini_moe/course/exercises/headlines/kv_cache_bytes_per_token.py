@@ -1,47 +1,64 @@
 """Lesson 00, `kv_cache_bytes_per_token`: what a token leaves in the cache."""
 
-import functools
-
-import torch
-
-from mini_moe.cost import (
-    kv_cache_bytes_per_token,
-)
+from mini_moe.cost import kv_cache_bytes_per_token
 from mini_moe.course.checking.exercise import Exercise, Mistake, Property, Wrong, agrees_with
-from mini_moe.course.exercises.headlines.shared import configs
-from mini_moe.model import Transformer
+from mini_moe.course.exercises.headlines.shared import configs, digits, equals, grows, uses
+from mini_moe.mla import LatentCache
+
+NOT_KEPT = "It is not kept: the cache holds the latent and the rotated key alone."
+SIZES = {
+    "kv_lora_rank": "It is a number more in the latent of each layer.",
+    "qk_rope_head_dim": "It is a number more in the rotated key of each layer.",
+    "qk_nope_head_dim": NOT_KEPT,
+    "v_head_dim": NOT_KEPT,
+    "q_lora_rank": NOT_KEPT,
+    "hidden_size": NOT_KEPT,
+    "num_hidden_layers": "Each layer keeps a latent and a rotated key of its own.",
+    "bytes_per_element": "Every number that is kept takes a byte more.",
+    "first_k_dense_replace": "Dense layers keep as much as layers of experts.",
+    "max_position_embeddings": "It is the longest context: the question is what one token keeps.",
+}
 
 
 def _cases_of_cache(generator):
-    for width, config in zip((1, 2, 4, 2), configs(generator), strict=True):
-        yield config, width
+    widths = ((1,), (), (4,), (3,), (2,), (), (2,), ())
+    for width, config in zip(widths, configs(generator), strict=True):
+        yield config, *width
 
 
-def _heads_do_not_matter(function, config, bytes_per_element):
+def _heads_do_not_matter(function, config, *width):
     more = config.replace(num_attention_heads=3 * config.num_attention_heads)
-    got, expected = function(more, bytes_per_element), function(config, bytes_per_element)
+    got, expected = function(more, *width), function(config, *width)
     if got != expected:
         raise Wrong(
             f"Three times the heads change the cache, from {expected:,} to {got:,}: all heads share one latent and one "
-            "rotated key."
+            "rotated key.",
+            mistake="heads change the cache",
         )
 
 
-@functools.cache
-def _cached_numbers(config):
-    with torch.device("meta"):
-        return sum(layer.memory.numel() for layer in Transformer(config).new_cache(batch_size=1, capacity=1))
-
-
-def _cache_is_real(function, config, bytes_per_element):
-    got, expected = function(config, bytes_per_element), _cached_numbers(config) * bytes_per_element
+def _in_proportion(function, config, bytes_per_element=2):
+    got, expected = function(config, 2 * bytes_per_element), 2 * function(config, bytes_per_element)
     if got != expected:
-        raise Wrong("The model's own cache takes another size.", got=got, expected=expected)
+        raise Wrong(
+            f"Twice the bytes a number must take twice the memory, {expected:,}, and not {got:,}.",
+            mistake="bytes_per_element miscounted",
+        )
+
+
+def _real_cache(config, bytes_per_element=2):
+    one_layer = LatentCache(config, batch_size=1, capacity=1, device="meta").memory
+    return config.num_hidden_layers * one_layer.numel() * bytes_per_element
 
 
 def _cache(numbers, *, layers=None, width=None):
     """The cache with ``numbers(config)`` kept in each layer, for the mistakes."""
-    return lambda config, n: (layers or config.num_hidden_layers) * numbers(config) * (width or n)
+    return lambda config, n=2: (layers or config.num_hidden_layers) * numbers(config) * (width or n)
+
+
+def _sum(size):
+    """The cache as ``size(L, C, R, n)``: layers, latent, rotated key, bytes."""
+    return lambda config, n=2: size(config.num_hidden_layers, config.kv_lora_rank, config.qk_rope_head_dim, n)
 
 
 def _kept(config):
@@ -52,9 +69,13 @@ EXERCISE = Exercise(
     reference=kv_cache_bytes_per_token,
     cases=_cases_of_cache,
     properties=(
+        Property("uses every size that matters", uses(kv_cache_bytes_per_token, SIZES)),
         Property("the number of heads makes no difference", _heads_do_not_matter),
-        Property("equals the real cache of one token", _cache_is_real),
+        Property("twice the bytes a number take twice the memory", _in_proportion),
+        Property("each size adds what is kept of it", grows(kv_cache_bytes_per_token, SIZES)),
+        Property("equals the real cache of one token", equals(_real_cache, "The model's own cache takes")),
         Property("agrees with the library", agrees_with(kv_cache_bytes_per_token)),
+        Property("is exact", digits(kv_cache_bytes_per_token)),
     ),
     mistakes=(
         *(
@@ -132,6 +153,62 @@ EXERCISE = Exercise(
             "the whole context",
             "This is the cache of the longest context: give that of one token.",
             _cache(lambda config: config.max_position_embeddings * _kept(config)),
+        ),
+        Mistake(
+            "the part without position kept",
+            "The key's part without position, P, is counted in place of the rotated one, R: P comes back from the "
+            "latent, R does not.",
+            _cache(lambda config: config.kv_lora_rank + config.qk_nope_head_dim),
+        ),
+        Mistake(
+            "the whole key kept",
+            "The whole key, P + R, is counted beside the latent: its part without position, P, comes back from the "
+            "latent.",
+            _cache(lambda config: config.kv_lora_rank + config.qk_head_dim),
+        ),
+        Mistake(
+            "half of the rotated key",
+            "Half of the rotated key is counted: its features turn in pairs, and both of a pair are kept.",
+            _cache(lambda config: config.kv_lora_rank + config.qk_rope_head_dim // 2),
+        ),
+        Mistake(
+            "layers of experts only",
+            "Only layers of experts keep something here: a dense layer has attention, too, and its cache.",
+            lambda config, n=2: (config.num_hidden_layers - config.first_k_dense_replace) * _kept(config) * n,
+        ),
+        *(
+            Mistake(
+                "brackets missing",
+                "Layers or bytes multiply only one of the two summands: `L * C + R * n` is not `L * (C + R) * n`.",
+                _sum(size),
+            )
+            for size in (
+                lambda L, C, R, n: L * C + R * n,
+                lambda L, C, R, n: L * C * n + R * n,
+                lambda L, C, R, n: L * C * n + R,
+                lambda L, C, R, n: (L * C + R) * n,
+                lambda L, C, R, n: L * (C + R * n),
+                lambda L, C, R, n: C + R * L * n,
+            )
+        ),
+        Mistake(
+            "the key always in two bytes",
+            "The rotated key takes 2 bytes a number here, whatever is asked: latent and key are kept alike, in "
+            "`bytes_per_element` each.",
+            _sum(lambda L, C, R, n: L * (C * n + R * 2)),
+        ),
+        *(
+            Mistake(
+                "bytes taken for bits",
+                "It is divided by 8, as if `bytes_per_element` were bits: they are bytes.",
+                _sum(size),
+            )
+            for size in (lambda L, C, R, n: L * (C + R) * n // 8, lambda L, C, R, n: L * (C + R) * n / 8)
+        ),
+        Mistake(
+            "at least two bytes",
+            "A number takes at least 2 bytes here: in eight bits it takes one.",
+            _sum(lambda L, C, R, n: L * (C + R) * max(2, n)),
         ),
         Mistake(
             "the query's latent cached",

@@ -1,6 +1,7 @@
 """Lesson 01, `bits_per_byte`: one measure for every tokenizer."""
 
 import math
+from functools import partial
 
 import torch
 
@@ -9,10 +10,16 @@ from mini_moe.train import bits_per_byte
 
 
 def _cases_of_bits(generator):
+    def nats_a_byte(most):
+        return torch.rand(1, generator=generator, dtype=torch.float64).item() * most
+
     yield math.log(2), 1
     for _ in range(3):
         n_bytes = torch.randint(10, 10_000, (1,), generator=generator).item()
-        yield n_bytes * torch.rand(1, generator=generator, dtype=torch.float64).item() * 3, n_bytes
+        yield n_bytes * nats_a_byte(3), n_bytes
+    yield 7 * (20 + nats_a_byte(5)), 7  # worse than to know nothing
+    yield 1e9 * (1 + nats_a_byte(1)), 10**9
+    yield 0.0, 3  # a model that is certain, and right
 
 
 def _one_coin(function, nats, n_bytes):
@@ -98,9 +105,61 @@ EXERCISE = Exercise(
             Mistake(
                 "rounded",
                 "The result is rounded: give it as it is, and round where you print it.",
-                lambda nats, n_bytes, digits=digits: round(nats / math.log(2) / n_bytes, digits),
+                lambda nats, n_bytes, whole=whole: whole(nats / math.log(2) / n_bytes),
             )
-            for digits in (0, 1, 2, 3, 4)
+            for whole in (math.floor, math.ceil, *(partial(round, ndigits=digits) for digits in (0, 1, 2, 3, 4)))
+        ),
+        *(
+            Mistake(
+                "whole bits",
+                "The bits of the text are rounded to whole ones before they are divided: they need not be whole.",
+                lambda nats, n_bytes, whole=whole: whole(nats / math.log(2)) / n_bytes,
+            )
+            for whole in (math.ceil, math.floor, round)
+        ),
+        Mistake(
+            "multiplied by the bytes",
+            "It multiplies by the bytes: `a / b * c` is (a / b) * c. Put brackets around what is below.",
+            lambda nats, n_bytes: nats / math.log(2) * n_bytes,
+        ),
+        Mistake(
+            "logarithm of the bytes",
+            "`math.log(2 * n_bytes)` is the logarithm of both: only the 2 belongs into it, math.log(2) * n_bytes.",
+            lambda nats, n_bytes: nats / math.log(2 * n_bytes),
+        ),
+        *(
+            Mistake(
+                "something added to the bytes",
+                "Something is added to the number of bytes: a text has at least one, so nothing divides by 0.",
+                lambda nats, n_bytes, more=more: nats / (math.log(2) * (n_bytes + more)),
+            )
+            for more in (1, 0.1, 1e-2, 1e-3, 1e-4, 1e-5)
+        ),
+        Mistake(
+            "at most 8",
+            "It never gives more than 8 bits: a model that is often wrong with confidence costs more.",
+            lambda nats, n_bytes: min(8.0, nats / math.log(2) / n_bytes),
+        ),
+        *(
+            Mistake(
+                "what is saved",
+                "This is what is saved, against the 8 bits of a byte: the cost itself is wanted.",
+                saved,
+            )
+            for saved in (
+                lambda nats, n_bytes: 8 - nats / math.log(2) / n_bytes,
+                lambda nats, n_bytes: 1 - nats / math.log(2) / n_bytes / 8,
+            )
+        ),
+        Mistake(
+            "divided by ln 2 twice",
+            "It divides by ln 2 twice: once makes bits of nats.",
+            lambda nats, n_bytes: nats / math.log(2) ** 2 / n_bytes,
+        ),
+        Mistake(
+            "sign turned",
+            "It is negative: the minus of -ln p is in the nats already.",
+            lambda nats, n_bytes: -nats / math.log(2) / n_bytes,
         ),
         Mistake(
             "bytes per bit",
@@ -108,9 +167,24 @@ EXERCISE = Exercise(
             lambda nats, n_bytes: n_bytes * math.log(2) / nats,
         ),
         Mistake(
+            "nats and bytes exchanged",
+            "The two arguments are exchanged: the nats go above, ln 2 and the bytes below.",
+            lambda nats, n_bytes: n_bytes / (math.log(2) * nats),
+        ),
+        Mistake(
             "base 10",
             "It divides by ln 10: that gives digits. A bit is ln 2 nats.",
             lambda nats, n_bytes: nats / math.log(10) / n_bytes,
+        ),
+        Mistake(
+            "log10 of 2",
+            "It divides by the logarithm of 2 to base 10: nats are natural, so by ln 2 = 0.693, `math.log(2)`.",
+            lambda nats, n_bytes: nats / math.log10(2) / n_bytes,
+        ),
+        Mistake(
+            "ln 3",
+            "It divides by ln 3, which `math.log1p(2)` is: a bit is ln 2 nats, `math.log(2)`.",
+            lambda nats, n_bytes: nats / math.log(3) / n_bytes,
         ),
     ),
     hints=(

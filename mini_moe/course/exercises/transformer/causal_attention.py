@@ -4,15 +4,44 @@ import math
 
 import torch
 
-from mini_moe.course.checking.exercise import Exercise, Mistake, Property, Wrong, agrees_with, must_equal
+from mini_moe.course.checking.exercise import Exercise, Property, Wrong, agrees_with, must_equal
+from mini_moe.course.exercises.transformer.causal_attention_mistakes import MISTAKES
+from mini_moe.course.exercises.transformer.shared import inputs_kept
 from mini_moe.layers import causal_attention
 
 
 def _cases_of_attention(generator):
-    for B, H, T, S, width, wide in ((1, 1, 2, 2, 2, 1), (1, 2, 3, 3, 4, 2), (2, 2, 5, 5, 4, 6), (1, 2, 2, 6, 4, 3)):
-        q = torch.randn(B, H, T, width, generator=generator)
-        k, v = torch.randn(B, H, S, width, generator=generator), torch.randn(B, H, S, wide, generator=generator)
-        yield q, k, v, 0.9 / math.sqrt(width)
+    def draw(*shape):
+        return torch.randn(shape, generator=generator)
+
+    for B, H, T, S, width, wide in (
+        (1, 1, 2, 2, 2, 1),
+        (1, 2, 3, 3, 4, 2),
+        (1, 2, 2, 6, 4, 3),
+        (3, 2, 1, 4, 2, 5),
+        (1, 1, 1, 1, 1, 1),
+        (2, 1, 3, 40, 5, 2),
+    ):
+        yield draw(B, H, T, width), draw(B, H, S, width), draw(B, H, S, wide), 0.9 / math.sqrt(width)
+    # Heads and positions lie in memory the other way round, as in a model.
+    yield *(draw(2, 5, 3, width).transpose(1, 2) for width in (4, 4, 6)), 0.4
+    yield from (_ties(draw, generator), _far_apart(draw))
+
+
+def _ties(draw, generator):
+    """Scores of 0, many of them equal, and a scale below 0."""
+    q, k = (torch.randint(-1, 2, (2, 3, T, 2), generator=generator).float() for T in (3, 4))
+    return q, k, draw(2, 3, 4, 1), -0.5
+
+
+def _far_apart(draw):
+    """Each query's weights are 1 and 0, for its scores are at least 200 apart, below -2 million and above 200 million.
+
+    The first query of the first head is hidden a score that is far above what it sees; the second sees none above -2
+    million. All are whole numbers, so that nothing is rounded, whichever way it is computed.
+    """
+    q, k = torch.tensor([400.0, -(2.0**22), 400.0, -(2.0**22)]), torch.tensor([1.0, 2.0, 3.0, 100.0])
+    return torch.stack((q, -q))[None, ..., None], k.expand(1, 2, 4)[..., None].clone(), draw(1, 2, 4, 2), 0.5
 
 
 def _future_hidden(function, q, k, v, scale):
@@ -40,154 +69,28 @@ def _mean_of_values(function, q, k, v, scale):
     must_equal(y, torch.ones_like(y), "Where all values are 1, a weighted mean is 1: the weights must add up to 1.")
 
 
-def _hides(start):
-    """A mask that is true from the diagonal ``start(T, S)`` on."""
-    return lambda T, S: torch.ones(T, S, dtype=torch.bool).triu(start(T, S))
-
-
-_FUTURE = _hides(lambda T, S: 1 + S - T)
-
-
-def _attended(*, mask=_FUTURE, fill=float("-inf"), dim=-1, factor=lambda q, scale: scale):
-    """Attention with one thing changed, for the mistakes."""
-
-    def function(q, k, v, scale):
-        scores = q @ k.transpose(-2, -1) * factor(q, scale)
-        return scores.masked_fill(mask(q.shape[-2], k.shape[-2]), fill).softmax(dim=dim) @ v
-
-    return function
-
-
-def _weighed(weigh):
-    """Attention whose weights are ``weigh(scores, future)``, for the mistakes."""
-    return lambda q, k, v, scale: weigh(q @ k.transpose(-2, -1) * scale, _FUTURE(q.shape[-2], k.shape[-2])) @ v
+def _plain_mean(function, q, k, v, scale):
+    T, S = q.shape[-2], k.shape[-2]
+    means = [v[..., : S - T + 1 + t, :].mean(dim=-2) for t in range(T)]
+    must_equal(
+        function(q, k, v, 0.0),
+        torch.stack(means, dim=-2),
+        "With scale = 0 all scores are equal: each query must get the plain mean of the values that it sees.",
+    )
 
 
 EXERCISE = Exercise(
     reference=causal_attention,
     cases=_cases_of_attention,
     properties=(
+        Property("leaves its inputs as they are", inputs_kept(causal_attention)),
         Property("no query sees what comes after it", _future_hidden),
         Property("a query sees its own position", _own_seen),
         Property("the weights of a query add up to 1", _mean_of_values),
+        Property("equal scores give the plain mean", _plain_mean),
         Property("agrees with the library, gradients too", agrees_with(causal_attention)),
     ),
-    mistakes=(
-        Mistake(
-            "no mask",
-            "Every query sees the whole sequence: hide the positions after it, or the model reads the answer.",
-            _attended(mask=_hides(lambda T, S: S)),
-        ),
-        *(
-            Mistake(
-                "own position hidden",
-                "A query does not see its own position: hide only what comes strictly after it. (The first would see "
-                "nothing at all, and a softmax over nothing is not a number.)",
-                _attended(mask=_hides(first), fill=fill),
-            )
-            for first in (lambda T, S: S - T, lambda T, S: 0)
-            for fill in (float("-inf"), -1e9)
-        ),
-        Mistake(
-            "one position of the future seen",
-            "A query sees the position right after it, which is the answer: the mask starts one too far.",
-            _attended(mask=_hides(lambda T, S: 2 + S - T)),
-        ),
-        Mistake(
-            "past hidden",
-            "The mask is turned round: it hides the past and shows the future.",
-            _attended(mask=lambda T, S: torch.ones(T, S, dtype=torch.bool).tril(S - T - 1)),
-        ),
-        *(
-            Mistake(
-                "mask inverted",
-                "The mask is inverted: it hides what a query may see, and shows the rest.",
-                _attended(mask=lambda T, S: ~_FUTURE(T, S), fill=fill),
-            )
-            for fill in (float("-inf"), -1e9)
-        ),
-        Mistake(
-            "mask starts at the first key",
-            "With more keys than queries the mask is off: the queries are the *last* T of the S positions, so the "
-            "first query may see S - T + 1 of them.",
-            _attended(mask=_hides(lambda T, S: 1)),
-        ),
-        Mistake(
-            "masked with 0",
-            "The future's scores are set to 0: exp(0) is 1, so it still has weight. Set them to -inf before the "
-            "softmax.",
-            _attended(fill=0.0),
-        ),
-        Mistake(
-            "masked after the softmax",
-            "The future is struck out after the softmax: the weights that remain no longer add up to 1.",
-            _weighed(lambda scores, future: scores.softmax(dim=-1).masked_fill(future, 0.0)),
-        ),
-        Mistake(
-            "softmax over the queries",
-            "The softmax runs over the queries: each query's weights over the *keys* add up to 1, the last dimension.",
-            _attended(dim=-2),
-        ),
-        *(
-            Mistake(
-                "softmax over the heads",
-                "The softmax runs over the heads or the batch: each query's weights over the *keys* add up to 1, the "
-                "last dimension.",
-                _attended(dim=dim, fill=fill),
-            )
-            for dim in (0, 1)
-            for fill in (float("-inf"), -1e9)
-        ),
-        Mistake(
-            "scale left out",
-            "The scores are not multiplied by `scale`: wide heads then give large scores, and softmax picks one.",
-            _attended(factor=lambda q, scale: 1.0),
-        ),
-        Mistake(
-            "divided by the scale",
-            "The scores are divided by `scale`: it is 1 / sqrt(features) already, so multiply.",
-            _attended(factor=lambda q, scale: 1 / scale),
-        ),
-        Mistake(
-            "scale of its own",
-            "The scale is worked out from the width here: use the argument. Latent attention will need another.",
-            _attended(factor=lambda q, scale: q.shape[-1] ** -0.5),
-        ),
-        *(
-            Mistake(
-                "scaled twice",
-                "The scores are scaled twice: multiply by `scale` once, and by nothing else.",
-                _attended(factor=factor),
-            )
-            for factor in (lambda q, scale: scale * scale, lambda q, scale: scale * q.shape[-1] ** -0.5)
-        ),
-        Mistake(
-            "root of the scale",
-            "The root of `scale` is taken: it is the factor itself, already 1 / sqrt(features).",
-            _attended(factor=lambda q, scale: scale**0.5),
-        ),
-        Mistake(
-            "scaled after the softmax",
-            "`scale` is multiplied in after the softmax, so that the weights add up to `scale`: it belongs to the "
-            "scores.",
-            lambda q, k, v, scale: scale * _attended(factor=lambda q, scale: 1.0)(q, k, v, scale),
-        ),
-        Mistake(
-            "query and key exchanged",
-            "Queries and keys are exchanged: the scores are q @ k.transpose(-2, -1), a row for each query.",
-            lambda q, k, v, scale: _attended()(k, q, v, scale),
-        ),
-        Mistake(
-            "no softmax",
-            "The scores weigh the values without a softmax: they may be negative and do not add up to 1.",
-            _weighed(lambda scores, future: scores.masked_fill(future, 0.0)),
-        ),
-        Mistake(
-            "exponentials not divided by their sum",
-            "The exponentials are not divided by their sum: each query's weights have to add up to 1.",
-            _weighed(lambda scores, future: scores.masked_fill(future, float("-inf")).exp()),
-        ),
-    ),
+    mistakes=MISTAKES,
     hints=(
         "Four steps: scores, hide the future, softmax, weighted mean of the values.",
         "scores = q @ k.transpose(-2, -1) * scale is (B, H, T, S), and `torch.ones(T, S, dtype=bool).triu(1 + S - T)` "

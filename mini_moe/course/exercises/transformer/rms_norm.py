@@ -3,207 +3,102 @@
 import torch
 import torch.nn.functional as F
 
-from mini_moe.course.checking.exercise import Exercise, Mistake, Property, agrees_with, must_equal
+from mini_moe.course.checking.exercise import Exercise, Property, Wrong, agrees_with, must_equal
+from mini_moe.course.checking.observe import close
+from mini_moe.course.exercises.transformer.rms_norm_mistakes import MISTAKES
+from mini_moe.course.exercises.transformer.shared import inputs_kept, nothing_remembered, type_kept
 from mini_moe.layers import rms_norm
 
 
 def _cases_of_norm(generator):
-    for shape in ((1, 2), (2, 3), (2, 3, 8)):
-        x = torch.randn(shape, generator=generator) * 3 + 1
-        yield x, torch.rand(shape[-1], generator=generator) + 0.5, 1e-6
-    yield 1e-3 * torch.randn(2, 4, generator=generator), torch.ones(4), 1e-2  # where eps is not small
+    def draw(*shape):
+        return torch.randn(shape, generator=generator)
+
+    def weight(features):
+        return torch.rand(features, generator=generator) + 0.5
+
+    for shape in ((1, 2), (2, 3), (2, 3, 8), (5,)):
+        yield 3 * draw(*shape) + 1, weight(shape[-1]), 1e-6
+    yield draw(2, 6, 3).mT, weight(6), 1e-6  # not contiguous
+    yield 1e-3 * draw(2, 4), weight(4), 1e-2  # eps is not small
+    yield 1e-3 * draw(3, 5), weight(5)  # nor is its default
+    yield torch.cat((torch.zeros(1, 4), draw(1, 4))), weight(4), 1e-6
+    yield 3e4 * draw(2, 7), weight(7), 1e-6
+    one = draw(3, 1)  # one feature: only the sign is left
+    yield one + one.sign(), weight(1), 1e-6
 
 
-def _unit_size(function, x, weight, eps):
-    y = function(x, torch.ones_like(weight), 0.0)
-    size = y.square().mean(dim=-1).sqrt()
+def _vectors(x):
+    """The vectors of x that have a direction: (N, D)."""
+    rows = x.reshape(-1, x.shape[-1])
+    return rows[rows.any(dim=-1)]
+
+
+def _rows_apart(function, x, weight, eps=1e-6):
+    rows = x.reshape(-1, x.shape[-1])
+    if not close(torch.cat([function(row[None], weight, eps) for row in rows]), function(rows, weight, eps)):
+        raise Wrong(
+            "A vector alone gives another result than the same vector among others: norm each by itself.",
+            mistake="depends on other vectors",
+        )
+
+
+def _unit_size(function, x, weight, eps=1e-6):
+    size = function(_vectors(x), torch.ones_like(weight), 0.0).square().mean(dim=-1).sqrt()
     must_equal(size, torch.ones_like(size), "With all weights 1, each vector must leave with root mean square 1.")
 
 
-def _rows_apart(function, x, weight, eps):
-    together = function(torch.stack((x, 5 * x + 1)), weight, eps)[0]
-    must_equal(together, function(x, weight, eps), "A vector's result depends on its neighbours: norm each by itself.")
+def _any_size(function, x, weight, eps=1e-6):
+    vectors = _vectors(x)
+    if not close(function(1e4 * vectors, weight, 0.0), function(vectors, weight, 0.0)):
+        raise Wrong(
+            "With eps = 0, x and 10,000 x must give the same: only the direction counts, and nothing is cut off.",
+            mistake="depends on the size",
+        )
 
 
-def _direction_kept(function, x, weight, eps):
-    y = function(x, torch.ones_like(weight), eps)
-    cosine = F.cosine_similarity(x, y, dim=-1)
-    must_equal(cosine, torch.ones_like(cosine), "Only the length may change, not the direction: nothing is subtracted.")
+def _direction_kept(function, x, weight, eps=1e-6):
+    vectors = _vectors(x)
+    cosine = F.cosine_similarity(vectors, function(vectors, torch.ones_like(weight), eps), dim=-1)
+    must_equal(cosine, torch.ones_like(cosine), "Only the length may change, not the direction.")
 
 
-def _root(x, eps, dim=-1):
-    """The size that RMSNorm divides by."""
-    return (x.square().mean(dim=dim, keepdim=True) + eps).sqrt()
-
-
-def _norm(size):
-    """The norm that divides by ``size(x, eps)``, for the mistakes."""
-    return lambda x, weight, eps=1e-6: weight * x / size(x, eps)
-
-
-def _centred(x):
-    return x - x.mean(dim=-1, keepdim=True)
-
-
-# Standard deviations as people write them: over n or n - 1, eps added to the variance or to the root.
-_DEVIATIONS = tuple(
-    size
-    for n_less in (0, 1)
-    for size in (
-        lambda x, eps, n_less=n_less: (x.var(dim=-1, keepdim=True, correction=n_less) + eps).sqrt(),
-        lambda x, eps, n_less=n_less: x.std(dim=-1, keepdim=True, correction=n_less) + eps,
-        lambda x, eps, n_less=n_less: x.std(dim=-1, keepdim=True, correction=n_less),
-    )
-)
+def _wide_mean(function, x, weight, eps=1e-6):
+    x = (300 * F.normalize(_vectors(x)) * x.shape[-1] ** 0.5).half()
+    got, expected = function(x, weight, eps), rms_norm(x, weight, eps)
+    if not close(got, expected):
+        raise Wrong(
+            "With x in float16 and of size 300 the result is wrong: 300 squared is infinite there, where the largest "
+            "number is 65,504. Take squares and mean in float32.",
+            got=got,
+            expected=expected,
+            mistake="mean in 16 bits",
+        )
 
 
 EXERCISE = Exercise(
     reference=rms_norm,
     cases=_cases_of_norm,
     properties=(
-        Property("each vector leaves with root mean square 1", _unit_size),
-        Property("a vector keeps its direction", _direction_kept),
+        Property("leaves its inputs as they are", inputs_kept(rms_norm)),
+        Property("remembers nothing", nothing_remembered(rms_norm)),
         Property("each vector is normed by itself", _rows_apart),
+        Property("each vector leaves with root mean square 1", _unit_size),
+        Property("large vectors are nothing special", _any_size),
+        Property("a vector keeps its direction", _direction_kept),
         Property("agrees with the library, gradients too", agrees_with(rms_norm)),
+        Property("gives back the type of x", type_kept(rms_norm)),
+        Property("takes the mean in float32 at least", _wide_mean),
     ),
-    mistakes=(
-        *(
-            Mistake(
-                "mean subtracted",
-                "The mean is subtracted: that is LayerNorm. RMSNorm only divides by the size.",
-                lambda x, weight, eps=1e-6, size=size: weight * _centred(x) / size(x, eps),
-            )
-            for size in (*_DEVIATIONS, _root)
-        ),
-        *(
-            Mistake(
-                "divided by the standard deviation",
-                "It divides by the standard deviation, which measures from the mean: take the root of the mean square "
-                "of x itself.",
-                _norm(size),
-            )
-            for size in _DEVIATIONS
-        ),
-        Mistake(
-            "no square root",
-            "It divides by the mean square: take the square root first.",
-            _norm(lambda x, eps: x.square().mean(dim=-1, keepdim=True) + eps),
-        ),
-        Mistake(
-            "multiplied in place of divided",
-            "It multiplies by the root mean square: divide, or multiply by `torch.rsqrt`.",
-            _norm(lambda x, eps: 1 / _root(x, eps)),
-        ),
-        *(
-            Mistake(
-                "sum in place of mean",
-                "It divides by the length of the vector, the root of the *sum* of squares: the *mean* keeps each "
-                "feature of size 1, whatever their number.",
-                _norm(size),
-            )
-            for size in (
-                lambda x, eps: (x.square().sum(dim=-1, keepdim=True) + eps).sqrt(),
-                lambda x, eps: x.norm(dim=-1, keepdim=True) + eps,
-                lambda x, eps: x.norm(dim=-1, keepdim=True),
-            )
-        ),
-        *(
-            Mistake(
-                "mean of absolute values",
-                "It divides by the mean of the absolute values: square, take the mean, then the root.",
-                _norm(size),
-            )
-            for size in (
-                lambda x, eps: x.abs().mean(dim=-1, keepdim=True) + eps,
-                lambda x, eps: x.abs().mean(dim=-1, keepdim=True),
-            )
-        ),
-        *(
-            Mistake(
-                "square of the mean",
-                "It squares the mean: take the square of each feature first, then the mean of these.",
-                _norm(size),
-            )
-            for size in (
-                lambda x, eps: (x.mean(dim=-1, keepdim=True).square() + eps).sqrt(),
-                lambda x, eps: x.mean(dim=-1, keepdim=True).abs() + eps,
-            )
-        ),
-        Mistake(
-            "weight left out",
-            "The weight is not used: multiply each feature by its own, last.",
-            lambda x, weight, eps=1e-6: x / _root(x, eps),
-        ),
-        Mistake(
-            "weight as 1 + weight",
-            "It multiplies by 1 + weight: some models store it so, here the weight itself starts at 1.",
-            lambda x, weight, eps=1e-6: (1 + weight) * x / _root(x, eps),
-        ),
-        Mistake(
-            "weight added",
-            "The weight is added, as a bias would be: multiply each feature by its own.",
-            lambda x, weight, eps=1e-6: x / _root(x, eps) + weight,
-        ),
-        Mistake(
-            "weight before the norm",
-            "The weight is multiplied in before the mean square is taken: norm x first, then multiply by the weight.",
-            lambda x, weight, eps=1e-6: weight * x / _root(weight * x, eps),
-        ),
-        Mistake(
-            "eps outside the root",
-            "eps is added after the root: it stands under it, beside the mean square.",
-            _norm(lambda x, eps: _root(x, 0.0) + eps),
-        ),
-        *(
-            Mistake(
-                "eps as a lower bound",
-                "eps serves as a lower bound here: it is added, under the root, beside the mean square.",
-                _norm(size),
-            )
-            for size in (
-                lambda x, eps: x.square().mean(dim=-1, keepdim=True).clamp(min=eps).sqrt(),
-                lambda x, eps: _root(x, 0.0).clamp(min=eps),
-            )
-        ),
-        Mistake(
-            "eps left out",
-            "eps is not used: without it an all-zero vector divides by zero.",
-            _norm(lambda x, eps: _root(x, 0.0)),
-        ),
-        *(
-            Mistake(
-                "eps written in",
-                "eps is written in as a number: use the argument, for each model has its own.",
-                _norm(lambda x, eps, own=own: _root(x, own)),
-            )
-            for own in (1e-6, 1e-5, 1e-8, torch.finfo(torch.float32).eps)
-        ),
-        Mistake(
-            "mean over everything",
-            "One mean is taken over all vectors: take it over the last dimension, `dim=-1, keepdim=True`.",
-            _norm(lambda x, eps: (x.square().mean() + eps).sqrt()),
-        ),
-        *(
-            Mistake(
-                "mean over the wrong dimension",
-                "The mean runs over another dimension than the last: that is where the features are, "
-                "`dim=-1, keepdim=True`.",
-                _norm(lambda x, eps, dim=dim: _root(x, eps, dim)),
-            )
-            for dim in (0, 1, -2)
-        ),
-        Mistake(
-            "size detached",
-            "The size carries no gradient: no `.detach()` or `no_grad` there, for x decides it, too.",
-            _norm(lambda x, eps: _root(x, eps).detach()),
-        ),
-    ),
+    mistakes=MISTAKES,
     hints=(
-        "Three steps: the mean of the squares over the last dimension, one over its root, and a product.",
+        "Three steps: the mean of the squares over the last dimension, one over its root, and a product. All of it in "
+        "float32; at the end back to the type of x.",
         "`x.square().mean(dim=-1, keepdim=True)` keeps a dimension of 1, so that it divides every feature of its row. "
-        "`torch.rsqrt(z)` is 1 / sqrt(z).",
-        "return weight * x * torch.rsqrt(x.square().mean(dim=-1, keepdim=True) + eps)",
+        "`torch.rsqrt(z)` is 1 / sqrt(z); `x.float()` is x in float32, and `y.to(x.dtype)` leads back.",
+        "wide = x.float(), then return (weight * wide * torch.rsqrt(wide.square().mean(dim=-1, keepdim=True) + eps))"
+        ".to(x.dtype)",
     ),
     difficulty=1,
-    minutes=5,
+    minutes=6,
 )

@@ -1,0 +1,118 @@
+"""The command `mini-moe` trains, writes and goes on; what the caller did wrong is one line, before anything else."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from test_run import NANO, losses_of
+
+from mini_moe import Transformer, cli, data
+from mini_moe.cli import main
+from mini_moe.generate import write_text
+from mini_moe.hf import save_pretrained
+
+CONTEXT = 64  # tokens
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}  # a locale that knows no more than ASCII
+
+
+@pytest.fixture(scope="module")
+def model(shared_home, tmp_path_factory):
+    """A model that has learned nothing, with a short context, in a folder."""
+    folder = tmp_path_factory.mktemp("model")
+    model, tokenizer = Transformer(NANO.replace(max_position_embeddings=CONTEXT)), data.train_tokenizer(["ab"], 300)
+    save_pretrained(model.requires_grad_(False), folder, tokenizer)
+    return str(folder)
+
+
+def test_the_command_trains_for_seconds_writes_and_resumes_further(tmp_path, corpus, monkeypatch, capsys):
+    monkeypatch.setitem(cli.PRESETS, "tiny", lambda: NANO)
+    out = str(tmp_path / "run")
+    assert main(["train", "--seconds", "2", "--data", corpus, "--out", out]) == 0
+    told = capsys.readouterr().out
+    assert "bits per byte" in told and "xz -9" in told and "def " in told
+    steps = json.loads((tmp_path / "run" / "run.json").read_text())["train"]["steps"]
+    assert len(losses_of(tmp_path / "run")) == steps
+    assert main(["train", "--resume", out, "--steps", str(steps + 2)]) == 0
+    assert len(losses_of(tmp_path / "run")) == steps + 2
+    assert main(["generate", "--from", out, "--prompt", "class ", "--tokens", "20"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] != ""
+
+
+def test_the_same_seed_writes_the_same_text(model, capsys):
+    texts = []
+    for seed in ("5", "5", "6"):
+        assert main(["generate", "--from", model, "--tokens", "30", "--temperature", "1", "--seed", seed]) == 0
+        texts.append(capsys.readouterr().out)
+    assert texts[0] == texts[1] != texts[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["train", "--resume", "nowhere"], "no run.json"),
+        (["train", "--steps", "0", "--out", "x"], "steps must be at least 1, got 0"),
+        (["train", "--seconds", "-1", "--out", "x"], "seconds must be above 0"),
+        (["train", "--seconds", "nan", "--out", "x"], "seconds must be above 0 and below 1e9, got nan"),
+        (["train", "--seconds", "inf", "--out", "x"], "seconds must be above 0 and below 1e9, got inf"),
+        (["train", "--learning-rate", "nan", "--out", "x"], "learning_rate must be a positive number, got nan"),
+        (["train", "--learning-rate", "inf", "--out", "x"], "learning_rate must be a positive number, got inf"),
+        (["train", "--seed", "-1", "--out", "x"], "seed must be from 0 to 2**63 - 1, got -1"),
+        (["train", "--seed", str(2**64), "--out", "x"], "seed must be from 0 to 2**63 - 1"),
+        (["train", "--data", "no/such/path", "--out", "x"], "no/such/path"),
+        (["generate", "--from", "nowhere"], "config.json"),
+        (["train", "--resume", "x", "--seconds", "3"], "--seconds must not be given"),
+    ],
+)
+def test_what_the_caller_did_wrong_is_one_line_and_leaves_no_folder(arguments, says, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("mini-moe: ") and says in error
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--temperature", "nan"], "temperature must be a finite number, at least 0, got nan"),
+        (["--temperature", "inf"], "temperature must be a finite number, at least 0, got inf"),
+        (["--temperature", "-1"], "temperature must be a finite number, at least 0, got -1.0"),
+        (["--tokens", "-1"], "max_new_tokens must be from 0 to"),
+        (["--tokens", "64"], "max_new_tokens must be from 0 to"),
+        (["--seed", "-1"], "seed must be from 0 to 2**63 - 1, got -1"),
+        (["--seed", str(2**64)], "seed must be from 0 to 2**63 - 1"),
+        (["--prompt", "0" * CONTEXT], f"tokens must be at most {CONTEXT}, the model's context, got {CONTEXT + 1}"),
+        (["--prompt", "\udcff"], "--prompt must be text in UTF-8, got"),
+    ],
+)
+def test_what_is_wrong_with_a_text_to_write_is_said_before_anything_is_printed(arguments, says, model, capsys):
+    assert main(["generate", "--from", model, "--tokens", "4", *arguments]) == 2
+    out, error = capsys.readouterr()
+    assert out == "" and error.startswith("mini-moe: ") and error.count("\n") == 1 and says in error
+
+
+@pytest.mark.parametrize("temperature", ["0", "1e-320", "1e-38", "1e-3", "1e300"])
+def test_every_temperature_that_is_a_number_writes(temperature, model):
+    assert main(["generate", "--from", model, "--tokens", "4", "--temperature", temperature]) == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locales as POSIX has them")
+@pytest.mark.parametrize("locale", [ASCII, {"LC_ALL": "C"}, {"LANG": "C"}], ids=["ASCII", "LC_ALL=C", "LANG=C"])
+def test_a_prompt_in_any_script_is_understood_and_shown_in_any_locale(locale, model):
+    """The model's text is that of the same prompt given in Python; where a terminal cannot show it, it is escaped."""
+    prompt = "größe → 大"
+    command = [sys.executable, "-m", "mini_moe.cli", "generate", "--from", model, "--prompt", prompt]
+    command += ["--tokens", "9", "--temperature", "0"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG"))} | locale
+    made = subprocess.run(command, env=environment, capture_output=True)
+    assert made.returncode == 0, made.stderr
+    written = write_text(cli.load_pretrained(model), cli.load_tokenizer(model), prompt, 9, temperature=0.0, seed=0)
+    text = prompt + "".join(written) + "\n"
+    assert made.stdout == (text.encode("ascii", "backslashreplace") if locale is ASCII else text.encode())
+
+
+def test_half_a_character_is_refused_in_python_too(model):
+    with pytest.raises(ValueError, match="prompt must be Unicode text, got half a character"):
+        write_text(cli.load_pretrained(model), cli.load_tokenizer(model), "\ud83d", 1, temperature=0.0, seed=0)
