@@ -97,8 +97,10 @@ def _(scores_NE, bias_E, top_k, *, n_group=1, topk_group=1, normalize=True, scal
 
 
 @wrong("wrong shape", "a single choice's dimension lost")
-def _(scores_NE, bias_E, top_k, **options):
-    weights, experts = route(scores_NE, bias_E, top_k, **options)
+def _(scores_NE, bias_E, top_k, *, n_group=1, topk_group=1, normalize=True, scale=1.0):
+    weights, experts = route(
+        scores_NE, bias_E, top_k, n_group=n_group, topk_group=topk_group, normalize=normalize, scale=scale
+    )
     return weights.squeeze(1), experts.squeeze(1)
 
 
@@ -114,7 +116,7 @@ def _(scores_NE, bias_E, top_k, *, n_group=None, topk_group=1, normalize=True, s
     return route(scores_NE, bias_E, top_k, n_group=n_group, topk_group=topk_group, normalize=normalize, scale=scale)
 
 
-@wrong("all groups open by default")
+@wrong("another default", "all groups open")
 def _(scores_NE, bias_E, top_k, *, n_group=1, topk_group=None, normalize=True, scale=1.0):
     topk_group = n_group if topk_group is None else topk_group
     return route(scores_NE, bias_E, top_k, n_group=n_group, topk_group=topk_group, normalize=normalize, scale=scale)
@@ -150,8 +152,8 @@ def _(scores_NE, bias_E, top_k, *, n_group=1, topk_group=1, normalize=True, scal
 
 
 @wrong("changes its input", "where no gradient is needed")
-def _(scores_NE, bias_E, top_k, **options):
-    result = route(scores_NE, bias_E, top_k, **options)
+def _(scores_NE, bias_E, top_k, *, n_group=1, topk_group=1, normalize=True, scale=1.0):
+    result = route(scores_NE, bias_E, top_k, n_group=n_group, topk_group=topk_group, normalize=normalize, scale=scale)
     if not scores_NE.requires_grad:
         scores_NE += bias_E
     return result
@@ -161,10 +163,12 @@ _choices = {}
 
 
 @wrong("hangs on place or earlier calls")
-def _(scores_NE, bias_E, top_k, **options):
-    _, experts = route(scores_NE, bias_E, top_k, **options)
+def _(scores_NE, bias_E, top_k, *, n_group=1, topk_group=1, normalize=True, scale=1.0):
+    _, experts = route(
+        scores_NE, bias_E, top_k, n_group=n_group, topk_group=topk_group, normalize=normalize, scale=scale
+    )
     experts = _choices.setdefault((scores_NE.shape, top_k), experts)
-    return plain(scores_NE, bias_E, experts, options.get("normalize", True)) * options.get("scale", 1), experts
+    return plain(scores_NE, bias_E, experts, normalize) * scale, experts
 
 
 @wrong("an expert twice")

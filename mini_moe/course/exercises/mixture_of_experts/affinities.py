@@ -4,7 +4,6 @@ import torch
 
 from mini_moe.course.checking.exercise import Exercise, Property, Wrong, agrees_with, must_equal
 from mini_moe.course.exercises.mixture_of_experts.affinities_mistakes import MISTAKES
-from mini_moe.course.exercises.mixture_of_experts.shared import LEAVES_ALONE
 from mini_moe.router import affinities
 
 
@@ -113,7 +112,6 @@ EXERCISE = Exercise(
     reference=affinities,
     cases=_cases_of_affinities,
     properties=(
-        LEAVES_ALONE,
         Property("every affinity lies between 0 and 1", _within_one),
         Property("a token of zeros has affinity 1/2 to all", _half_for_nothing),
         Property("each token is judged by itself", _tokens_apart),

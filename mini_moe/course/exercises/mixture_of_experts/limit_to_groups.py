@@ -5,7 +5,6 @@ import torch
 from mini_moe.course.checking.exercise import Exercise, Property, Wrong, agrees_with, must_equal
 from mini_moe.course.checking.observe import close
 from mini_moe.course.exercises.mixture_of_experts.limit_to_groups_mistakes import MISTAKES, two_best
-from mini_moe.course.exercises.mixture_of_experts.shared import LEAVES_ALONE
 from mini_moe.router import limit_to_groups
 
 # The first has the best expert of all, the second the best two, the third the best sum.
@@ -129,7 +128,6 @@ EXERCISE = Exercise(
     reference=limit_to_groups,
     cases=_cases_of_groups,
     properties=(
-        LEAVES_ALONE,
         Property("a score stays as it is or becomes -inf", _kept_or_closed),
         Property("a group is open or closed as a whole", _groups_as_a_whole),
         Property("the two best scores decide a group's worth", _best_two_decide),

@@ -2,9 +2,8 @@
 
 import torch
 
-from mini_moe.course.checking.exercise import Exercise, Property, Wrong, agrees_with
+from mini_moe.course.checking.exercise import Exercise, Property, Wrong, agrees_with, must_equal
 from mini_moe.course.exercises.mixture_of_experts.mixture_mistakes import MISTAKES
-from mini_moe.course.exercises.mixture_of_experts.shared import LEAVES_ALONE, must_match
 from mini_moe.moe import mixture
 
 
@@ -82,7 +81,7 @@ def _asked_about_tokens(function, x, weights, experts, routed, shared):
 
 
 def _shared_ungated(function, x, weights, experts, routed, shared):
-    must_match(
+    must_equal(
         function(x, weights, experts, [torch.zeros_like] * len(routed), shared),
         torch.stack([shared(x_D) for x_D in x]),
         "Where all routed experts return 0, `shared(x)` must be left as it is: it has no gate, and nothing beside it.",
@@ -95,7 +94,7 @@ def _weights_multiply(function, x, weights, experts, routed, shared):
         zeros = [torch.zeros_like] * len(routed)
         return function(x, weights, experts, routed, shared) - function(x, weights, experts, zeros, shared)
 
-    must_match(
+    must_equal(
         of_the_chosen(2 * weights),
         2 * of_the_chosen(weights),
         "Twice the weights must make twice what the chosen experts add: a weight multiplies what its expert returns.",
@@ -104,7 +103,7 @@ def _weights_multiply(function, x, weights, experts, routed, shared):
 
 
 def _order_is_free(function, x, weights, experts, routed, shared):
-    must_match(
+    must_equal(
         function(x, weights.flip(-1), experts.flip(-1), routed, shared),
         function(x, weights, experts, routed, shared),
         "The order of a token's choices must not matter, as long as weights and experts change places together.",
@@ -113,7 +112,7 @@ def _order_is_free(function, x, weights, experts, routed, shared):
 
 
 def _tokens_apart(function, x, weights, experts, routed, shared):
-    must_match(
+    must_equal(
         function(x[-1:], weights[-1:], experts[-1:], routed, shared),
         function(x, weights, experts, routed, shared)[-1:],
         "A token's result hangs on its neighbours: each goes to its own experts, with its own weights.",
@@ -172,7 +171,6 @@ EXERCISE = Exercise(
     reference=mixture,
     cases=_cases_of_mixture,
     properties=(
-        LEAVES_ALONE,
         Property("each works on the tokens that chose it", _asked_about_tokens),
         Property("the shared expert works with weight 1", _shared_ungated),
         Property("a weight multiplies what its expert returns", _weights_multiply),

@@ -4,18 +4,17 @@ from unittest.mock import patch
 
 import torch
 
-from mini_moe.course.checking.exercise import Exercise, Property, Wrong, agrees_with, refuses
+from mini_moe.course.checking.exercise import Exercise, Property, Wrong, agrees_with, must_equal, refuses
 from mini_moe.course.checking.observe import close
 from mini_moe.course.exercises.mixture_of_experts.route_illegal import ILLEGAL
 from mini_moe.course.exercises.mixture_of_experts.route_mistakes import MISTAKES
 from mini_moe.course.exercises.mixture_of_experts.route_options import OF_GROUPS, OF_NORMALIZE, OF_SCALE, allowed
 from mini_moe.course.exercises.mixture_of_experts.route_parts import by_expert
-from mini_moe.course.exercises.mixture_of_experts.shared import LEAVES_ALONE, must_match, share
+from mini_moe.course.exercises.mixture_of_experts.shared import share
 from mini_moe.router import limit_to_groups, route
 
 # `route` takes its options by keyword, and a case is a tuple of plain arguments. So cases call it with the options'
 # defaults, and the properties of the options set them, and know the mistakes that only they can show.
-_DEFAULTS = {"n_group": 1, "topk_group": 1, "normalize": True, "scale": 1.0}
 
 
 def _cases_of_route(generator):
@@ -36,19 +35,8 @@ def _cases_of_route(generator):
     yield scores.T.contiguous().T, bias.bfloat16(), K
 
 
-def _has_its_defaults(function, *case):
-    whole = by_expert(function, **_DEFAULTS)(*case)
-    for name, default in _DEFAULTS.items():
-        if not close(by_expert(function, **{n: value for n, value in _DEFAULTS.items() if n != name})(*case), whole):
-            raise Wrong(
-                f"Without `{name}` the result is another than with `{name}={default}`, which is its default: see the "
-                "line of `def`.",
-                mistake="another default",
-            )
-
-
 def _place_is_nothing(function, scores, bias, top_k):
-    must_match(
+    must_equal(
         by_expert(function)(scores.flip(0), bias, top_k),
         by_expert(function)(scores, bias, top_k).flip(0),
         "With the tokens in reverse order their rows are not the same, in reverse order: a token's result hangs on its "
@@ -80,7 +68,7 @@ def _different_among_equals(function, scores, bias, top_k):
 
 def _best_chosen(function, scores, bias, top_k):
     _, experts = function(scores, bias, top_k)
-    must_match(
+    must_equal(
         experts.sort(dim=-1).values,
         (scores + bias).topk(top_k, dim=-1).indices.sort(dim=-1).values,
         f"The {top_k} experts with the highest scores + bias must be chosen, for each token.",
@@ -92,14 +80,14 @@ def _weights_without_bias(function, scores, bias, top_k):
     weights, experts = function(scores, bias, top_k)
     got, due = share(weights), share(scores.gather(-1, experts))
     if close(got.sort(dim=-1).values, due.sort(dim=-1).values):
-        must_match(
+        must_equal(
             got,
             due,
             "The weights of the right experts stand in another order than the experts: the k-th weight belongs to the "
             "k-th expert, so whoever sorts one must sort the other along.",
             "weights and experts out of step",
         )
-    must_match(
+    must_equal(
         got,
         due,
         "The weights must stand to each other as the *scores* of the chosen experts do, without the bias.",
@@ -109,7 +97,7 @@ def _weights_without_bias(function, scores, bias, top_k):
 
 def _beside_a_large_bias(function, scores, bias, top_k):
     first = torch.arange(scores.shape[-1]) < top_k
-    must_match(
+    must_equal(
         by_expert(function)(scores, bias.masked_fill(first, 1e4), top_k),
         share(scores * first),
         f"A bias of 10,000 on experts 0 to {top_k - 1} must choose them, and their weights stay exact: who takes the "
@@ -132,7 +120,7 @@ def _weights_add_up(function, scores, bias, top_k):
             mistake="too much added to the sum",
         )
     for total in totals:
-        must_match(
+        must_equal(
             total,
             torch.ones_like(total),
             "The weights of a token must add up to 1, if `scale` is 1.",
@@ -198,8 +186,6 @@ EXERCISE = Exercise(
     reference=route,
     cases=_cases_of_route,
     properties=(
-        LEAVES_ALONE,
-        Property("each option has its default", _has_its_defaults),
         Property("a token's place changes nothing", _place_is_nothing),
         Property("each token gets K different experts", _different_experts),
         Property("and of equal ones, too", _different_among_equals),

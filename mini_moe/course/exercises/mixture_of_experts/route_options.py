@@ -170,13 +170,6 @@ OF_GROUPS = OfOption(
             ),
         ),
         Mistake(
-            "all groups open by default",
-            "Where `topk_group` is left out all groups are open: its default is 1.",
-            lambda s, b, k, n_group=1, topk_group=None, **options: route(
-                s, b, k, n_group=n_group, topk_group=topk_group or n_group, **options
-            ),
-        ),
-        Mistake(
             "equally many from each group",
             "Equally many experts are taken from each open group: the K best of all open experts are chosen, wherever "
             "they stand.",
