@@ -139,7 +139,7 @@ def split_experts(config: ModelConfig, m: int) -> ModelConfig:
     The number of ways to choose grows: 2 of 8 are 28 combinations, 8 of 32 are 10,518,300.
 
     Raises:
-        ValueError: m does not divide the inner width of an expert.
+        ValueError: m is below 1, or does not divide the inner width of an expert.
 
     Source: DeepSeekMoE, arXiv 2401.06066, section 3.1.
 

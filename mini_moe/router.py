@@ -43,7 +43,8 @@ def limit_to_groups(choice_NE: Tensor, n_group: int, topk_group: int) -> Tensor:
     """Close all but each token's best groups of experts, so that it needs to travel to few machines only.
 
     The experts stand in ``n_group`` equal groups, in order. A group is worth the sum of its two best scores (of its
-    one, if it has no more); the best ``topk_group`` groups keep their scores, all others become -inf.
+    one, if it has no more); the best ``topk_group`` groups keep their scores, all others become -inf. Of equal groups
+    it does not matter which.
 
     Args:
         choice_NE: biased scores; they may be negative, so a closed expert's score must be below all.
@@ -90,7 +91,8 @@ def route(
         experts_NK: int64, the chosen experts, no expert twice.
 
     Raises:
-        ValueError: the bias is not of E numbers, ``n_group`` does not divide E, or fewer than K experts are open.
+        ValueError: the bias is not of E numbers, ``n_group`` does not divide E, ``topk_group`` is not from 1 to
+            ``n_group``, or K not from 1 to the number of experts that are open.
 
     Source: arXiv 2412.19437, equations 13, 14 and 16.
 

@@ -11,9 +11,9 @@ wrong = ANSWERS.wrong
 
 @wrong("one token's choice for all", "weights, too")
 def _(x_ND, weights_NK, experts_NK, routed, shared):
-    y = shared(x_ND)
+    y = torch.stack([shared(x) for x in x_ND])
     for weight, e in zip(weights_NK[0], experts_NK[0], strict=True):
-        y = y + weight * routed[e](x_ND)
+        y = y + weight * torch.stack([routed[e](x) for x in x_ND])
     return y
 
 
@@ -50,7 +50,7 @@ def _(x_ND, weights_NK, experts_NK, routed, shared):
 
 @wrong("every expert asked")
 def _(x_ND, weights_NK, experts_NK, routed, shared):
-    return torch.stack([expert(x_ND) for expert in routed]).sum(0) + shared(x_ND)
+    return torch.stack([sum(expert(x) for expert in routed) for x in x_ND]) + torch.stack([shared(x) for x in x_ND])
 
 
 @wrong("one after the other", "the experts in a chain")
@@ -67,7 +67,7 @@ def _(x_ND, weights_NK, experts_NK, routed, shared):
 @wrong("one after the other", "the shared one first")
 def _(x_ND, weights_NK, experts_NK, routed, shared):
     rows = []
-    for x, weights, experts in zip(shared(x_ND), weights_NK, experts_NK, strict=True):
+    for x, weights, experts in zip(torch.stack([shared(x) for x in x_ND]), weights_NK, experts_NK, strict=True):
         rows.append(x + sum(weight * routed[e](x) for weight, e in zip(weights, experts, strict=True)))
     return torch.stack(rows)
 
@@ -124,7 +124,7 @@ def _(x_ND, weights_NK, experts_NK, routed, shared):
     return torch.stack(rows)
 
 
-@wrong("adds into what `shared` returned", "row by row")
+@wrong("writes into what `shared` returned", "row by row")
 def _(x_ND, weights_NK, experts_NK, routed, shared):
     rows = []
     for x, weights, experts in zip(x_ND, weights_NK, experts_NK, strict=True):
@@ -133,15 +133,6 @@ def _(x_ND, weights_NK, experts_NK, routed, shared):
             y += weight * routed[expert](x)
         rows.append(y)
     return torch.stack(rows)
-
-
-@wrong("adds into what `shared` returned", "all rows at once")
-def _(x_ND, weights_NK, experts_NK, routed, shared):
-    y = shared(x_ND)
-    for n in range(len(x_ND)):
-        for k in range(experts_NK.shape[1]):
-            y[n] += weights_NK[n, k] * routed[experts_NK[n, k]](x_ND[n])
-    return y
 
 
 @wrong("wrong shape", "one row for each choice")

@@ -37,7 +37,7 @@ def _(x_ND, weights_NK, experts_NK, routed, shared):
 
 @wrong("shared gated", "what is left to 1")
 def _(x_ND, weights_NK, experts_NK, routed, shared):
-    y = (1 - weights_NK.sum(-1, keepdim=True)) * shared(x_ND)
+    y = (1 - weights_NK.sum(-1, keepdim=True)) * torch.stack([shared(x) for x in x_ND])
     for n in range(len(x_ND)):
         for k in range(experts_NK.shape[1]):
             y[n] += weights_NK[n, k] * routed[experts_NK[n, k]](x_ND[n])
@@ -46,7 +46,7 @@ def _(x_ND, weights_NK, experts_NK, routed, shared):
 
 @wrong("shared scaled")
 def _(x_ND, weights_NK, experts_NK, routed, shared):
-    y = shared(x_ND) / experts_NK.shape[1]
+    y = torch.stack([shared(x) for x in x_ND]) / experts_NK.shape[1]
     for n in range(len(x_ND)):
         for k in range(experts_NK.shape[1]):
             y[n] += weights_NK[n, k] * routed[experts_NK[n, k]](x_ND[n])
@@ -138,15 +138,15 @@ def _(x_ND, weights_NK, experts_NK, routed, shared):
 
 @wrong("number of the choice as the expert")
 def _(x_ND, weights_NK, experts_NK, routed, shared):
-    y = shared(x_ND)
+    y = torch.stack([shared(x) for x in x_ND])
     for k in range(weights_NK.shape[1]):
-        y = y + weights_NK[:, k : k + 1] * routed[k](x_ND)
+        y = y + weights_NK[:, k : k + 1] * torch.stack([routed[k](x) for x in x_ND])
     return y
 
 
 @wrong("experts counted from 1")
 def _(x_ND, weights_NK, experts_NK, routed, shared):
-    y = shared(x_ND)
+    y = torch.stack([shared(x) for x in x_ND])
     for n in range(len(x_ND)):
         for k in range(experts_NK.shape[1]):
             y[n] += weights_NK[n, k] * routed[experts_NK[n, k] - 1](x_ND[n])
@@ -155,7 +155,7 @@ def _(x_ND, weights_NK, experts_NK, routed, shared):
 
 @wrong("one token's choice for all", "experts")
 def _(x_ND, weights_NK, experts_NK, routed, shared):
-    y = shared(x_ND)
+    y = torch.stack([shared(x) for x in x_ND])
     for k, e in enumerate(experts_NK[0].tolist()):
-        y = y + weights_NK[:, k, None] * routed[e](x_ND)
+        y = y + weights_NK[:, k, None] * torch.stack([routed[e](x) for x in x_ND])
     return y

@@ -35,7 +35,7 @@ def _(scores_NE, bias_E, top_k, *, n_group=1, topk_group=1, normalize=True, scal
     return weights / weights.sum(-1, keepdim=True) * scale, experts
 
 
-@wrong("weights of other experts", "sorted after the fact")
+@wrong("weights and experts out of step", "the experts sorted for the weights")
 def _(scores_NE, bias_E, top_k, *, n_group=1, topk_group=1, normalize=True, scale=1.0):
     experts = (scores_NE + bias_E).topk(top_k).indices
     return plain(scores_NE, bias_E, experts.sort(-1).values, normalize) * scale, experts
@@ -128,7 +128,7 @@ def _(scores_NE, bias_E, top_k, *, n_group=1, topk_group=1, normalize=True, scal
 
 
 @wrong("scale added")
-def _(scores_NE, bias_E, top_k, *, n_group=1, topk_group=1, normalize=True, scale=0.0):
+def _(scores_NE, bias_E, top_k, *, n_group=1, topk_group=1, normalize=True, scale=1.0):
     experts = limit_to_groups(scores_NE + bias_E, n_group, topk_group).topk(top_k).indices
     return plain(scores_NE, bias_E, experts, normalize) + scale, experts
 
@@ -210,3 +210,65 @@ def _(scores_NE, bias_E, top_k, *, n_group=1, topk_group=1, normalize=True, scal
     scores_NE += bias_E
     experts = limit_to_groups(scores_NE, n_group, topk_group).topk(top_k).indices
     return plain(kept, bias_E, experts, normalize) * scale, experts
+
+
+@wrong("sum of the highest scores")
+def _(scores_NE, bias_E, top_k, *, n_group=1, topk_group=1, normalize=True, scale=1.0):
+    experts = limit_to_groups(scores_NE + bias_E, n_group, topk_group).topk(top_k).indices
+    weights = scores_NE.gather(1, experts)
+    return weights / scores_NE.sort(-1).values[:, -top_k:].sum(-1, keepdim=True) * scale, experts
+
+
+@wrong("weights and experts out of step", "the experts sorted")
+def _(scores_NE, bias_E, top_k, *, n_group=1, topk_group=1, normalize=True, scale=1.0):
+    experts = limit_to_groups(scores_NE + bias_E, n_group, topk_group).topk(top_k).indices
+    return plain(scores_NE, bias_E, experts, normalize) * scale, experts.sort(-1).values
+
+
+@wrong("weights and experts out of step", "the weights sorted")
+def _(scores_NE, bias_E, top_k, *, n_group=1, topk_group=1, normalize=True, scale=1.0):
+    experts = limit_to_groups(scores_NE + bias_E, n_group, topk_group).topk(top_k).indices
+    return plain(scores_NE, bias_E, experts, normalize).sort(-1)[0] * scale, experts
+
+
+@wrong("scaled twice", "where normalised")
+def _(scores_NE, bias_E, top_k, *, n_group=1, topk_group=1, normalize=True, scale=1.0):
+    experts = limit_to_groups(scores_NE + bias_E, n_group, topk_group).topk(top_k).indices
+    weights = plain(scores_NE, bias_E, experts, normalize) * (scale if normalize else 1)
+    return weights * scale, experts
+
+
+@wrong("scale in the choice", "the scores scaled, the bias not")
+def _(scores_NE, bias_E, top_k, *, n_group=1, topk_group=1, normalize=True, scale=1.0):
+    scores_NE = scores_NE * scale
+    experts = limit_to_groups(scores_NE + bias_E, n_group, topk_group).topk(top_k).indices
+    return plain(scores_NE, bias_E, experts, normalize) * (scale if normalize else 1), experts
+
+
+@wrong("one group kept")
+def _(scores_NE, bias_E, top_k, *, n_group=1, topk_group=1, normalize=True, scale=1.0):
+    if top_k * n_group <= scores_NE.shape[1]:
+        topk_group = 1
+    experts = limit_to_groups(scores_NE + bias_E, n_group, topk_group).topk(top_k).indices
+    return plain(scores_NE, bias_E, experts, normalize) * scale, experts
+
+
+@wrong("equally many from each group")
+def _(scores_NE, bias_E, top_k, *, n_group=1, topk_group=1, normalize=True, scale=1.0):
+    choice = limit_to_groups(scores_NE + bias_E, n_group, topk_group)
+    experts = choice.topk(top_k).indices
+    if top_k % topk_group == 0:
+        size, each = scores_NE.shape[1] // n_group, top_k // topk_group
+        rows = [[m * size + e for m in range(n_group) if row[m * size] > -torch.inf
+                 for e in torch.tensor(row[m * size : m * size + size]).topk(each).indices.tolist()]
+                for row in choice.tolist()]  # fmt: skip
+        experts = torch.tensor(rows)
+    return plain(scores_NE, bias_E, experts, normalize) * scale, experts
+
+
+@wrong("wrong with groups", "the lowest of the open groups kept")
+def _(scores_NE, bias_E, top_k, *, n_group=1, topk_group=1, normalize=True, scale=1.0):
+    choice = scores_NE + bias_E
+    closed = limit_to_groups(-choice, n_group, topk_group).isinf() if n_group > 1 else torch.zeros_like(choice).bool()
+    experts = choice.masked_fill(closed, -torch.inf).topk(top_k).indices
+    return plain(scores_NE, bias_E, experts, normalize) * scale, experts

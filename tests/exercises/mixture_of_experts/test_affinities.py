@@ -105,7 +105,7 @@ def _(x_ND, centroids_ED):
     return torch.sigmoid(x_ND.float().unsqueeze(1) * centroids_ED.float()).sum(-1)
 
 
-@wrong("sigmoid of the token")
+@wrong("sigmoid before the product", "of the token")
 def _(x_ND, centroids_ED):
     return torch.sigmoid(x_ND.float()) @ centroids_ED.float().T
 
@@ -168,7 +168,7 @@ def _(x_ND, centroids_ED):
         return F.linear(x_ND.float(), centroids_ED.float()).sigmoid()
 
 
-@wrong("raises RuntimeError", "centroids not transposed")
+@wrong("centroids not transposed")
 def _(x_ND, centroids_ED):
     return torch.sigmoid(x_ND.float() @ centroids_ED.float())
 
@@ -177,6 +177,82 @@ def _(x_ND, centroids_ED):
 def _(x_ND, centroids_ED):
     s = F.linear(x_ND.float(), centroids_ED.float())
     s.sigmoid_()
+
+
+@wrong("sigmoid before the product", "of both")
+def _(x_ND, centroids_ED):
+    return F.linear(x_ND.float().sigmoid(), centroids_ED.float().sigmoid())
+
+
+@wrong("not in float32", "the centroids brought to the tokens' type")
+def _(x_ND, centroids_ED):
+    return F.linear(x_ND.float(), centroids_ED.type_as(x_ND).float()).sigmoid()
+
+
+@wrong("not in float32", "the product in the tokens' type")
+def _(x_ND, centroids_ED):
+    return torch.einsum("nd,ed->ne", x_ND, centroids_ED.to(x_ND.dtype)).float().sigmoid()
+
+
+@wrong("not in float32", "rounded to bfloat16 first")
+def _(x_ND, centroids_ED):
+    return F.linear(x_ND.bfloat16().float(), centroids_ED.bfloat16().float()).sigmoid()
+
+
+@wrong("fewer bits than float32", "the tokens rounded to float16")
+def _(x_ND, centroids_ED):
+    return F.linear(x_ND.half().float(), centroids_ED.float()).sigmoid()
+
+
+@wrong("not in float32", "rounded at the end")
+def _(x_ND, centroids_ED):
+    return F.linear(x_ND.float(), centroids_ED.float()).sigmoid().to(x_ND.dtype).to(torch.float32)
+
+
+@wrong("raises RuntimeError", "only the tokens converted")
+def _(x_ND, centroids_ED):
+    return torch.sigmoid(x_ND.float() @ centroids_ED.T)
+
+
+@wrong("wrong dtype", "left in float64 where it was given")
+def _(x_ND, centroids_ED):
+    wide = torch.float64 if x_ND.dtype == torch.float64 else torch.float32
+    return F.linear(x_ND.to(wide), centroids_ED.to(wide)).sigmoid()
+
+
+@wrong("exp overflows")
+def _(x_ND, centroids_ED):
+    e = torch.exp(F.linear(x_ND.float(), centroids_ED.float()))
+    return e / (e + 1)
+
+
+@wrong("large dot products", "clamped")
+def _(x_ND, centroids_ED):
+    return F.linear(x_ND.float(), centroids_ED.float()).clamp(-10, 10).sigmoid()
+
+
+@wrong("centroids not transposed", "only where that gives no error")
+def _(x_ND, centroids_ED):
+    square = centroids_ED.shape[0] == centroids_ED.shape[1]
+    return (x_ND.float() @ (centroids_ED if square else centroids_ED.T).float()).sigmoid()
+
+
+@wrong("wrong shape", "a single expert's dimension lost")
+def _(x_ND, centroids_ED):
+    return F.linear(x_ND.float(), centroids_ED.float()).sigmoid().squeeze(1)
+
+
+@wrong("part of an input not used", "the first token for all")
+def _(x_ND, centroids_ED):
+    return F.linear(x_ND[:1].float(), centroids_ED.float()).sigmoid().repeat(len(x_ND), 1)
+
+
+@wrong("changes its input", "where no gradient is needed")
+def _(x_ND, centroids_ED):
+    s = F.linear(x_ND.float(), centroids_ED.float()).sigmoid()
+    if not x_ND.requires_grad:
+        x_ND.zero_()
+    return s
 
 
 @right("einsum and the exponential")
@@ -198,3 +274,9 @@ def _(x_ND, centroids_ED):
 @right("in place, on its own scores")
 def _(x_ND, centroids_ED):
     return torch.matmul(centroids_ED.to(torch.float32), x_ND.to(torch.float32).T).T.contiguous().sigmoid_()
+
+
+@right("a softmax of the dot product against 0")
+def _(x_ND, centroids_ED):
+    z = (x_ND.float()[:, None] * centroids_ED.float()).sum(-1)
+    return F.softmax(torch.stack((z, torch.zeros_like(z))), dim=0)[0]

@@ -27,7 +27,7 @@ def learner_groups(worth, close=lambda groups, closed: groups.masked_fill(closed
 
     def limit_to_groups(choice_NE, n_group, topk_group):
         N, E = choice_NE.shape
-        groups = choice_NE.view(N, n_group, E // n_group)
+        groups = choice_NE.reshape(N, n_group, E // n_group)
         best = worth(groups).topk(topk_group, dim=1).indices
         closed = torch.ones(N, n_group).scatter(1, best, 0.0).bool()
         return close(groups, closed.unsqueeze(-1)).reshape(N, E)
@@ -45,8 +45,8 @@ def closing(value):
 
 wrong("masked with 0", "where")(learner_groups(two_best, closing(0.0)))
 wrong("masked with 0", "times the mask")(learner_groups(two_best, lambda groups, closed: groups * ~closed))
-wrong("a large number in place of -inf", "-1e9")(learner_groups(two_best, closing(-1e9)))
-wrong("a large number in place of -inf", "the smallest float")(
+wrong("a number in place of -inf", "-1e9")(learner_groups(two_best, closing(-1e9)))
+wrong("a number in place of -inf", "the smallest float")(
     learner_groups(two_best, closing(torch.finfo(torch.float32).min))
 )
 wrong("closed with +inf", "float('inf')")(learner_groups(two_best, closing(float("inf"))))
@@ -58,6 +58,26 @@ wrong("another worth", "the second best")(
     learner_groups(lambda groups: groups.sort(-1, descending=True)[0][..., :2][..., -1])
 )
 wrong("another worth", "after a sigmoid")(learner_groups(lambda groups: two_best(torch.sigmoid(groups))))
+wrong("more than two experts counted", "three")(
+    learner_groups(lambda groups: groups.sort(-1, descending=True)[0][..., :3].sum(-1))
+)
+wrong("equal scores counted once", "a set")(
+    learner_groups(
+        lambda groups: torch.tensor([[sum(sorted(set(group))[-2:]) for group in row] for row in groups.tolist()])
+    )
+)
+wrong("other groups than the best", "small groups padded with 0")(
+    learner_groups(lambda groups: two_best(F.pad(groups, (0, 1)) if groups.shape[-1] < 3 else groups))
+)
+wrong("+inf by multiplying", "scores times -inf")(
+    learner_groups(two_best, lambda groups, closed: torch.where(closed, groups * -math.inf, groups))
+)
+wrong("scores change places", "the groups sorted")(
+    learner_groups(two_best, lambda groups, closed: groups.sort(-1)[0].masked_fill(closed, -math.inf))
+)
+wrong("wrong dtype", "always float32")(
+    learner_groups(two_best, lambda groups, closed: groups.float().masked_fill(closed, -math.inf))
+)
 wrong("a group is worth its worst", "an ascending sort")(
     learner_groups(lambda groups: groups.sort(-1)[0][..., :2].sum(-1))
 )
@@ -70,11 +90,16 @@ wrong("groups of one expert", "topk(2)")(learner_groups(lambda groups: groups.to
 wrong("groups of one expert", "the second by its place")(
     learner_groups(lambda groups: groups.sort(-1).values[..., -1] + groups.sort(-1).values[..., -2])
 )
-wrong("NaN or inf", "0 times infinity")(learner_groups(two_best, lambda groups, closed: groups + closed * -math.inf))
+wrong("0 times infinity")(learner_groups(two_best, lambda groups, closed: groups + closed * -math.inf))
 wrong("mask inverted", "closed taken for open")(
     learner_groups(two_best, lambda groups, closed: groups.masked_fill(~closed, -math.inf))
 )
 wrong("the mask alone", "as floats")(learner_groups(two_best, lambda groups, closed: (~closed) + 0 * groups))
+
+
+wrong("the mask alone", "0 and -inf")(
+    learner_groups(two_best, lambda groups, closed: (0 * groups).masked_fill(closed, -math.inf))
+)
 
 
 @wrong("the worst groups kept")
@@ -169,7 +194,7 @@ def _(choice_NE, n_group, topk_group):
 
 @wrong("changes its input", "masked_fill_")
 def _(choice_NE, n_group, topk_group):
-    groups = choice_NE.view(len(choice_NE), n_group, -1)
+    groups = choice_NE.unflatten(1, (n_group, -1))
     worth = two_best(groups)
     closed = torch.ones_like(worth, dtype=torch.bool).scatter(1, worth.topk(topk_group).indices, False)
     groups.masked_fill_(closed[..., None], -math.inf)
@@ -184,13 +209,53 @@ def _(choice_NE, n_group, topk_group):
     return groups.masked_fill(closed[..., None], -math.inf)
 
 
-@right("a threshold")
+@wrong("equal groups", "all that reach the last kept one's worth")
 def _(choice_NE, n_group, topk_group):
     groups = choice_NE.reshape(len(choice_NE), n_group, -1)
     worth = groups.sort(dim=-1, descending=True).values[..., :2].sum(-1)
     threshold = worth.sort(descending=True).values[:, topk_group - 1]
     closed = worth < threshold[:, None]
     return torch.where(closed.repeat_interleave(groups.shape[-1], 1), -torch.inf, choice_NE)
+
+
+@wrong("equal groups", "only those above the best closed one's worth")
+def _(choice_NE, n_group, topk_group):
+    groups = choice_NE.unflatten(1, (n_group, -1))
+    worth = two_best(groups)
+    order = worth.sort(descending=True).values
+    below = order[:, topk_group, None] if topk_group < n_group else torch.full_like(order[:, :1], -math.inf)
+    return groups.masked_fill((worth <= below)[..., None], -math.inf).flatten(1)
+
+
+@wrong("closed with a finite score")
+def _(choice_NE, n_group, topk_group):
+    lowest = choice_NE.amin(dim=1, keepdim=True)[..., None]
+    return learner_groups(two_best, lambda groups, closed: torch.where(closed, lowest - 2, groups))(
+        choice_NE, n_group, topk_group
+    )
+
+
+@wrong("changes its input", "where no gradient is needed")
+def _(choice_NE, n_group, topk_group):
+    limited = learner_groups(two_best)(choice_NE, n_group, topk_group)
+    return limited if choice_NE.requires_grad else choice_NE.copy_(limited)
+
+
+@right("a mask of 0 and -inf, added")
+def _(choice_NE, n_group, topk_group):
+    worth = two_best(choice_NE.unflatten(1, (n_group, -1)))
+    mask = torch.full_like(worth, -math.inf).scatter(1, worth.topk(topk_group).indices, 0.0)
+    return choice_NE + mask.repeat_interleave(choice_NE.shape[1] // n_group, dim=1)
+
+
+@right("the logarithm of what is kept, added")
+def _(choice_NE, n_group, topk_group):
+    groups = torch.stack(choice_NE.tensor_split(n_group, dim=1), dim=1)
+    kept = torch.zeros_like(groups).index_put(
+        (torch.arange(len(groups))[:, None], two_best(groups).argsort(dim=1)[:, n_group - topk_group :]),
+        torch.ones((), dtype=groups.dtype),
+    )
+    return (groups + kept.log()).flatten(1)
 
 
 @right("token by token, slices")

@@ -2,9 +2,9 @@
 
 import torch
 from exercises.answers import Claims
-from exercises.mixture_of_experts import mixture_more_wrong, mixture_wrong
+from exercises.mixture_of_experts import mixture_functions, mixture_more_wrong, mixture_wrong
 
-ANSWERS = mixture_wrong.ANSWERS + mixture_more_wrong.ANSWERS
+ANSWERS = mixture_wrong.ANSWERS + mixture_more_wrong.ANSWERS + mixture_functions.ANSWERS
 right = ANSWERS.right
 
 
@@ -12,30 +12,34 @@ class TestMixture(Claims):
     answers = ANSWERS
 
 
-@right("expert by expert, with a mask")
-def _(x_ND, weights_NK, experts_NK, routed, shared):
-    y = shared(x_ND)
-    for e, expert in enumerate(routed):
-        weight = (weights_NK * (experts_NK == e)).sum(-1, keepdim=True)
-        y = y + weight * expert(x_ND)
-    return y
-
-
-@right("expert by expert, only its tokens")
+@right("expert by expert, each of its tokens alone")
 def _(x_ND, weights_NK, experts_NK, routed, shared):
     y = torch.stack([shared(x) for x in x_ND])
     for e, expert in enumerate(routed):
-        token, choice = torch.where(experts_NK == e)
-        if len(token):
-            y = y.index_add(0, token, weights_NK[token, choice, None] * expert(x_ND[token]))
+        for token, choice in (experts_NK == e).nonzero().tolist():
+            said = (weights_NK[token, choice] * expert(x_ND[token])).to(y.dtype)
+            y = y.index_add(0, torch.tensor([token]), said[None])
     return y
 
 
-@right("all outputs, then einsum")
+@right("expert by expert, its tokens by vmap")
 def _(x_ND, weights_NK, experts_NK, routed, shared):
-    outputs = torch.stack([torch.stack([expert(x) for expert in routed]) for x in x_ND])  # (N, E, D)
-    chosen = outputs.take_along_dim(experts_NK[..., None], dim=1)
-    return torch.einsum("nk,nkd->nd", weights_NK, chosen) + torch.stack([shared(x) for x in x_ND])
+    y = torch.vmap(shared)(x_ND)
+    for e, expert in enumerate(routed):
+        token, choice = torch.where(experts_NK == e)
+        if len(token):
+            said = weights_NK[token, choice, None] * torch.vmap(expert)(x_ND[token])
+            y = y.index_add(0, token, said.to(y.dtype))
+    return y
+
+
+@right("all that was said, then einsum in float64")
+def _(x_ND, weights_NK, experts_NK, routed, shared):
+    said = torch.stack(
+        [torch.stack([routed[e](x) for e in chosen]) for x, chosen in zip(x_ND, experts_NK, strict=True)]
+    )
+    always = torch.stack([shared(x) for x in x_ND])
+    return (torch.einsum("nk,nkd->nd", weights_NK.double(), said.double()) + always).to(x_ND.dtype)
 
 
 @right("index by index, added in place")

@@ -4,7 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from exercises.answers import SEEDS, Claims, drawn
-from exercises.mixture_of_experts import route_more_wrong, route_wrong
+from exercises.mixture_of_experts import route_errors, route_more_wrong, route_wrong
+from exercises.mixture_of_experts.route_parts import plain, refuse_illegal
 
 from mini_moe.course.checking.examine import examine
 from mini_moe.course.exercises.mixture_of_experts.route import same_under
@@ -12,7 +13,7 @@ from mini_moe.course.exercises.mixture_of_experts.route_options import OF_GROUPS
 from mini_moe.router import limit_to_groups
 
 OPTIONS = (OF_NORMALIZE, OF_SCALE, OF_GROUPS)
-ANSWERS = route_wrong.ANSWERS + route_more_wrong.ANSWERS
+ANSWERS = route_wrong.ANSWERS + route_more_wrong.ANSWERS + route_errors.ANSWERS
 right = ANSWERS.right
 
 
@@ -43,6 +44,7 @@ class TestRoute(Claims):
 
 @right("argsort, best last")
 def _(scores_NE, bias_E, top_k, *, n_group=1, topk_group=1, normalize=True, scale=1.0):
+    refuse_illegal(scores_NE, bias_E, top_k, n_group, topk_group)
     choice = limit_to_groups(scores_NE + bias_E, n_group, topk_group)
     experts = torch.argsort(choice, dim=1)[:, -top_k:]
     weights = scores_NE[torch.arange(len(scores_NE))[:, None], experts]
@@ -51,19 +53,9 @@ def _(scores_NE, bias_E, top_k, *, n_group=1, topk_group=1, normalize=True, scal
     return scale * weights, experts
 
 
-@right("a mask over all experts, read by number")
-def _(scores_NE, bias_E, top_k, *, n_group=1, topk_group=1, normalize=True, scale=1.0):
-    choice = limit_to_groups(scores_NE.detach() + bias_E, n_group, topk_group)
-    mask = choice >= choice.sort(dim=-1, descending=True).values[:, top_k - 1 : top_k]
-    weights = scores_NE * mask
-    if normalize:
-        weights = weights / weights.sum(dim=-1, keepdim=True)
-    experts = mask.nonzero()[:, 1].view(-1, top_k)
-    return (scale * weights)[mask].view(-1, top_k), experts
-
-
 @right("token by token")
 def _(scores_NE, bias_E, top_k, *, n_group=1, topk_group=1, normalize=True, scale=1.0):
+    refuse_illegal(scores_NE, bias_E, top_k, n_group, topk_group)
     choice = limit_to_groups(scores_NE + bias_E, n_group, topk_group)
     weights, experts = [], []
     for s, c in zip(scores_NE, choice.tolist(), strict=True):
@@ -76,8 +68,31 @@ def _(scores_NE, bias_E, top_k, *, n_group=1, topk_group=1, normalize=True, scal
 
 @right("the bias taken off again, float64 inside")
 def _(scores_NE, bias_E, top_k, *, n_group=1, topk_group=1, normalize=True, scale=1.0):
+    refuse_illegal(scores_NE, bias_E, top_k, n_group, topk_group)
     values, experts = limit_to_groups(scores_NE.double() + bias_E.double(), n_group, topk_group).topk(top_k)
     weights = values - bias_E.double()[experts]
     if normalize:
         weights = F.normalize(weights, p=1, dim=-1)
     return (weights * scale).to(scores_NE.dtype), experts
+
+
+@right("by number, the conditions in one line")
+def _(scores_NE, bias_E, top_k, *, n_group=1, topk_group=1, normalize=True, scale=1.0):
+    E = scores_NE.size(1)
+    if bias_E.size() != (E,) or n_group < 1 or E % n_group or not 0 < topk_group <= n_group:
+        raise ValueError(f"{E=}, {tuple(bias_E.size())}, {n_group=} and {topk_group=} do not go together")
+    if not 0 < top_k <= E * topk_group / n_group:
+        raise ValueError(f"too many or too few: {top_k}")
+    with torch.no_grad():
+        experts = limit_to_groups(scores_NE + bias_E, n_group, topk_group).topk(top_k, sorted=False).indices
+        chosen = torch.zeros_like(scores_NE).scatter(1, experts.sort(dim=1).values, 1.0)
+    weights = (scores_NE * chosen)[chosen.bool()].view(-1, top_k)
+    return (weights / weights.sum(1, keepdim=True) if normalize else weights) * scale, experts.sort(dim=1).values
+
+
+@right("a tiny number added against 0 / 0")
+def _(scores_NE, bias_E, top_k, *, n_group=1, topk_group=1, normalize=True, scale=1.0):
+    refuse_illegal(scores_NE, bias_E, top_k, n_group, topk_group)
+    experts = limit_to_groups(scores_NE + bias_E, n_group, topk_group).topk(top_k).indices
+    total = scores_NE.gather(1, experts).sum(-1, keepdim=True) + 1e-9 if normalize else 1
+    return plain(scores_NE, bias_E, experts, False) / total * scale, experts

@@ -1,19 +1,25 @@
 """Lesson 03, `affinities`: how well a token fits an expert."""
 
 import torch
-import torch.nn.functional as F
 
-from mini_moe.course.checking.exercise import Exercise, Mistake, Property, Wrong, agrees_with, must_equal
+from mini_moe.course.checking.exercise import Exercise, Property, Wrong, agrees_with, must_equal
+from mini_moe.course.exercises.mixture_of_experts.affinities_mistakes import MISTAKES
 from mini_moe.router import affinities
 
 
 def _cases_of_affinities(generator):
-    for N, E, D, dtype in (
-        *((1, 2, 2, torch.float32), (1, 2, 3, torch.bfloat16)),  # in bfloat16 the type of the product matters
-        *((2, 4, 3, torch.float32), (5, 3, 8, torch.float32), (4, 6, 16, torch.bfloat16)),
-    ):
-        x, centroids = (torch.randn(n, D, generator=generator).round(decimals=2) for n in (N, E))
-        yield x.to(dtype), centroids.to(dtype)
+    def draw(*shape):
+        return torch.randn(*shape, generator=generator).round(decimals=2)
+
+    yield draw(1, 2), draw(2, 2)
+    for N, E, D in (1, 2, 3), (2, 4, 3), (1, 1, 1), (5, 3, 8), (4, 6, 16):
+        yield draw(N, D), draw(E, D)
+        # A router's tokens may be bfloat16 while its centroids are not. There the type of the product matters.
+        yield draw(N, D).bfloat16(), draw(E, D).bfloat16()
+        yield draw(N, D).bfloat16(), draw(E, D)
+        yield draw(N, D), draw(E, D).bfloat16()
+    yield draw(4, 3).T, draw(4, 5).T  # neither is contiguous
+    yield draw(2, 300), 0.1 * draw(3, 300)
 
 
 def _within_one(function, x, centroids):
@@ -27,6 +33,14 @@ def _half_for_nothing(function, x, centroids):
     must_equal(s, torch.full_like(s, 0.5), "A token of zeros fits every expert alike: sigmoid(0) = 1/2.")
 
 
+def _tokens_apart(function, x, centroids):
+    must_equal(
+        function(x.flip(0), centroids),
+        function(x, centroids).flip(0),
+        "With the tokens in reverse order the rows must be the same, in reverse order.",
+    )
+
+
 def _experts_apart(function, x, centroids):
     must_equal(
         function(x, centroids[:1]),
@@ -35,33 +49,63 @@ def _experts_apart(function, x, centroids):
     )
 
 
+def _in_float32(function, x, centroids):
+    for of_x, of_centroids in (
+        *((torch.bfloat16, torch.bfloat16), (torch.bfloat16, torch.float32), (torch.float32, torch.bfloat16)),
+        *((torch.float16, torch.float32), (torch.float64, torch.float64)),
+    ):
+        given = x.to(of_x), centroids.to(of_centroids)
+        s = function(*given)
+        types = f"With tokens in {of_x} and centroids in {of_centroids} the result"
+        if s.dtype != torch.float32:
+            raise Wrong(f"{types} is {s.dtype}, not float32.", mistake="wrong dtype")
+        try:
+            must_equal(s, function(*(tensor.float() for tensor in given)), "")
+        except Wrong:
+            raise Wrong(
+                f"{types} differs from that of the same numbers in float32: convert both before the product.",
+                mistake="fewer bits than float32",
+            ) from None
+
+
+def _tells_large_numbers_apart(function, x, centroids):
+    ones = torch.ones(1, 2)
+    small, large = (function(torch.tensor([token]), ones) for token in ([2.0, -1.0], [70_000.0, -69_999.0]))
+    must_equal(small, torch.tensor([[1.0]]).sigmoid(), "The token (2, -1) fits the centroid (1, 1) by 1: sigmoid(1).")
+    try:
+        must_equal(large, small, "")
+    except Wrong:
+        raise Wrong(
+            "The token (70000, -69999) fits the centroid (1, 1) by 1, as (2, -1) does, yet its affinity is "
+            f"{large.item():.3g}, not {small.item():.3g}: float32 tells these numbers apart.",
+            mistake="fewer bits than float32",
+        ) from None
+
+
+def _sure_at_the_ends(function, x, centroids):
+    s = function(torch.tensor([[20.0], [100.0], [-20.0], [-100.0]]), torch.ones(1, 1)).flatten()
+    if s.isnan().any():
+        raise Wrong(
+            "A dot product of 100 or -100 gives NaN: exp of a large number is infinite, and infinity / infinity is no "
+            "number. Write 1 / (1 + exp(-z)), or `torch.sigmoid`.",
+            mistake="exp overflows",
+        )
+    for z, got in zip((20, 100, -20, -100), s.tolist(), strict=True):
+        if not abs(got - (z > 0)) < 1e-6:
+            raise Wrong(
+                f"A dot product of {z} gives {got:.3g}, where the sigmoid gives {int(z > 0)}, but for rounding.",
+                mistake="large dot products",
+            )
+
+
 def _longer_is_surer(function, x, centroids):
     s = function(x, centroids)
     yes, no = s.square(), (1 - s).square()
     must_equal(
         function(2 * x, centroids),
         yes / (yes + no),
-        "Twice the token must give twice the dot product: nothing is divided by its length.",
+        "Twice the token must give twice the dot product, before the sigmoid.",
     )
-
-
-def _in_float32(function, x, centroids):
-    if x.dtype == torch.float32:
-        return
-    must_equal(
-        function(x, centroids),
-        function(x.float(), centroids.float()),
-        "In bfloat16 the result must be that of the same numbers in float32: convert both *before* the product.",
-    )
-
-
-def _dots(x, centroids):
-    return x.float() @ centroids.float().T
-
-
-def _bent(bend):
-    """Affinities that are ``bend`` of the dot products, for the mistakes."""
-    return lambda x, centroids: bend(_dots(x, centroids))
 
 
 EXERCISE = Exercise(
@@ -70,141 +114,15 @@ EXERCISE = Exercise(
     properties=(
         Property("every affinity lies between 0 and 1", _within_one),
         Property("a token of zeros has affinity 1/2 to all", _half_for_nothing),
+        Property("each token is judged by itself", _tokens_apart),
         Property("each expert is judged by itself", _experts_apart),
-        Property("a longer token is surer", _longer_is_surer),
         Property("is computed in float32", _in_float32),
+        Property("tells large numbers apart", _tells_large_numbers_apart),
+        Property("large dot products give 0 and 1", _sure_at_the_ends),
+        Property("a longer token is surer", _longer_is_surer),
         Property("agrees with the library, gradients too", agrees_with(affinities)),
     ),
-    mistakes=(
-        *(
-            Mistake(
-                "softmax in place of sigmoid",
-                "A softmax makes the experts compete: one's gain is another's loss. Here each is judged by itself, by "
-                "a sigmoid.",
-                _bent(bend),
-            )
-            for bend in (lambda dots: dots.softmax(dim=-1), lambda dots: dots.sigmoid().softmax(dim=-1))
-        ),
-        Mistake(
-            "softmax over the tokens",
-            "A softmax runs over the tokens, so that a token's affinity hangs on its neighbours: take the sigmoid of "
-            "each dot product.",
-            _bent(lambda dots: dots.softmax(dim=0)),
-        ),
-        Mistake(
-            "no sigmoid",
-            "These are the dot products themselves: the sigmoid of each is its affinity, between 0 and 1.",
-            _bent(lambda dots: dots),
-        ),
-        Mistake(
-            "sigmoid twice",
-            "The sigmoid is taken twice: all affinities then crowd between 0.5 and 0.73.",
-            _bent(lambda dots: dots.sigmoid().sigmoid()),
-        ),
-        Mistake(
-            "sign of the exponent",
-            "The exponent has the wrong sign: sigmoid(z) = 1 / (1 + exp(-z)), so large ones come near 1.",
-            _bent(lambda dots: torch.sigmoid(-dots)),
-        ),
-        *(
-            Mistake(
-                "another bend",
-                "This bend is no sigmoid: 1 / (1 + exp(-z)), which `torch.sigmoid` computes.",
-                _bent(bend),
-            )
-            for bend in (
-                *(torch.tanh, torch.relu, torch.exp, F.silu, F.softplus, F.logsigmoid, F.hardsigmoid),
-                *(lambda dots: (1 + torch.tanh(dots)) / 2, lambda dots: dots.clamp(0, 1)),
-            )
-        ),
-        Mistake(
-            "normalised over the experts",
-            "The affinities of a token are divided by their sum: not here. `route` divides those of the chosen.",
-            _bent(lambda dots: dots.sigmoid() / dots.sigmoid().sum(dim=-1, keepdim=True)),
-        ),
-        *(
-            Mistake(
-                "cosine in place of dot product",
-                "Lengths are divided out, which makes it a cosine: take the dot product as it is. A longer centroid is "
-                "an expert that is sought more.",
-                function,
-            )
-            for function in (
-                lambda x, c: _dots(F.normalize(x.float()), F.normalize(c.float())).sigmoid(),
-                lambda x, c: _dots(F.normalize(x.float()), F.normalize(c.float())),
-                lambda x, c: _dots(F.normalize(x.float()), c).sigmoid(),
-                lambda x, c: _dots(x, F.normalize(c.float())).sigmoid(),
-            )
-        ),
-        *(
-            Mistake(
-                "distance in place of dot product",
-                "It measures the distance to the centroid: here the fit is a dot product, x . e.",
-                lambda x, c, bend=bend: bend(torch.cdist(x.float(), c.float())),
-            )
-            for bend in (
-                lambda far: torch.sigmoid(-far),
-                torch.sigmoid,
-                lambda far: -far,
-                lambda far: torch.sigmoid(-far.square()),
-            )
-        ),
-        Mistake(
-            "divided by the root of D",
-            "The dot products are divided by the square root of the width: that belongs to attention.",
-            lambda x, c: torch.sigmoid(_dots(x, c) / x.shape[-1] ** 0.5),
-        ),
-        Mistake(
-            "mean in place of sum",
-            "The products are averaged over the features: a dot product is their sum.",
-            lambda x, c: torch.sigmoid(_dots(x, c) / x.shape[-1]),
-        ),
-        Mistake(
-            "sigmoid before the sum",
-            "The sigmoid is taken of each feature's product, and then summed: sum first, the sigmoid comes last.",
-            lambda x, c: (x.float()[:, None] * c.float()).sigmoid().sum(dim=-1),
-        ),
-        Mistake(
-            "sigmoid of the token",
-            "The sigmoid is taken of the token, before the product: it comes last.",
-            lambda x, c: _dots(x.float().sigmoid(), c),
-        ),
-        *(
-            Mistake(
-                "not in float32",
-                "The product is computed in too few bits: bfloat16 keeps 8, too few for a choice between near scores. "
-                "Convert both factors by `.float()` first.",
-                function,
-            )
-            for function in (
-                lambda x, c: (x @ c.T).float().sigmoid(),
-                lambda x, c: (x @ c.T).sigmoid().float(),
-                lambda x, c: (x.bfloat16() @ c.bfloat16().T).float().sigmoid(),
-                lambda x, c: (x.half() @ c.half().T).float().sigmoid(),
-            )
-        ),
-        Mistake(
-            "transposed",
-            "The result is turned round, (E, N): a row for each token, (N, E), is expected.",
-            lambda x, c: _dots(c, x).sigmoid(),
-        ),
-        Mistake(
-            "centroids detached",
-            "No gradient reaches the centroids: they are what the router learns, so it would stay as it was drawn.",
-            lambda x, c: affinities(x, c.detach()),
-        ),
-        Mistake(
-            "tokens detached",
-            "No gradient reaches the tokens: the layers before would not learn to make them easy to route.",
-            lambda x, c: affinities(x.detach(), c),
-        ),
-        Mistake(
-            "router detached",
-            "No gradient passes at all: without it neither the centroids nor the layers before ever learn from the "
-            "choice.",
-            lambda x, c: affinities(x.detach(), c.detach()),
-        ),
-    ),
+    mistakes=MISTAKES,
     hints=(
         "Two steps: the dot product of every token with every centroid, then the sigmoid of each. Mind the type.",
         "`x @ c.T` has a row for each token and a column for each expert. `.float()` on both factors, before the "

@@ -27,17 +27,46 @@ def _cases_of_groups(generator):
     yield _contest(3, 3, 4, generator) - 1, 3, 1  # all scores negative
     one_large = torch.tensor([[3.0, 0.0, 1.4, 1.4], [1.4, 1.4, 3.0, 0.0]])  # worth more as a sum, not bent by a sigmoid
     yield one_large + _apart((2, 4), generator), 2, 1
+    yield (
+        torch.tensor([[0.5, 0.5, 0.1, 0.7, 0.2, 0.1], [0.3, 0.8, 0.1, 0.6, 0.1, 0.6]]),
+        2,
+        1,
+    )  # equals: both count
+    yield _contest(3, 3, 3, generator).bfloat16(), 3, 2
+    yield torch.randn(4, 6, generator=generator, dtype=torch.float64), 3, 2
     yield torch.randn(4, 8, generator=generator), 4, 3
+    yield torch.randn(8, 5, generator=generator).T, 4, 2  # not contiguous
     yield torch.randn(16, 15, generator=generator) - 0.5, 5, 2
+    yield torch.randn(16, 15, generator=generator) - 0.5, 3, 1
+    yield torch.randn(3, 256, generator=generator), 8, 4
 
 
 def _kept_or_closed(function, choice, n_group, topk_group):
     limited = function(choice, n_group, topk_group)
-    must_equal(
-        limited,
-        choice.masked_fill(limited != choice, float("-inf")),
-        "A score either stays as it is or becomes -inf, below all others: a kept score may be negative.",
-    )
+    changed = limited[(limited != choice) & limited.ne(float("-inf"))]
+    if changed.numel() == 0:
+        return
+    if changed.eq(float("inf")).any():
+        raise Wrong(
+            "Some closed experts get +inf, and would be chosen first. Fill in -inf itself: -inf times a negative score "
+            "is +inf.",
+            mistake="+inf by multiplying",
+        )
+    size = choice.shape[-1] // n_group
+    ordered = (scores.unflatten(-1, (n_group, size)).sort(dim=-1).values for scores in (limited, choice))
+    kept, given = (scores[limited.isfinite().unflatten(-1, (n_group, size))] for scores in ordered)
+    if torch.equal(kept, given):
+        raise Wrong(
+            "Within an open group the scores change places: expert e must keep its own, in column e.",
+            mistake="scores change places",
+        )
+    if changed.max() < choice.min():
+        raise Wrong(
+            f"Closed experts get {changed[0].item():.3g}: here it is below the others, but only -inf always is. Write "
+            "`float('-inf')`.",
+            mistake="closed with a finite score",
+        )
+    raise Wrong("A score either stays as it is or becomes -inf, below all others: a kept score may be negative.")
 
 
 def _groups_as_a_whole(function, choice, n_group, topk_group):
@@ -54,21 +83,37 @@ def _best_two_decide(function, choice, n_group, topk_group):
     lowest_open = worth.masked_fill(~is_open, float("inf")).amin(dim=-1)
     highest_closed = worth.masked_fill(is_open, float("-inf")).amax(dim=-1)
     if (lowest_open < highest_closed).any():
-        raise Wrong("A group is closed whose two best scores add up to more than those of an open one.")
+        raise Wrong(
+            "A group is closed whose two best scores add up to more than those of an open one.",
+            mistake="other groups than the best",
+        )
+
+
+def _equals_too(function, choice, n_group, topk_group):
+    equal = torch.full_like(choice, 0.5)
+    is_open = function(equal, n_group, topk_group).isfinite().unflatten(-1, (n_group, -1)).all(dim=-1)
+    number = is_open.sum(dim=-1)[0].item()
+    if (is_open.sum(dim=-1) != topk_group).any():
+        raise Wrong(
+            f"Where all scores are equal {number} of {n_group} groups stay open: {topk_group} must, whichever. "
+            "A threshold cannot tell equals apart; the places that `topk` gives can.",
+            mistake="equal groups",
+        )
 
 
 def _groups_of_one(function, choice, n_group, topk_group):
-    E = choice.shape[-1]
-    message = (
-        f"With `n_group={E}, topk_group={topk_group}` each of these {E} experts is a group of its own, and worth its "
-        "one score: there is no second one to add."
-    )
-    try:
-        limited = function(choice, E, topk_group)
-    except (RuntimeError, IndexError) as error:
-        raise Wrong(message, mistake="groups of one expert") from error
-    if not close(limited, limit_to_groups(choice, E, topk_group)):
-        raise Wrong(message, mistake="groups of one expert")
+    for scores in choice, choice[:, :1]:
+        E = scores.shape[-1]
+        message = (
+            f"With {E} experts and `n_group={E}, topk_group=1` each is a group of its own, and worth its one score: "
+            "there is no second one to add."
+        )
+        try:
+            limited = function(scores, E, 1)
+        except (RuntimeError, IndexError) as error:
+            raise Wrong(message, mistake="groups of one expert") from error
+        if not close(limited, limit_to_groups(scores, E, 1)):
+            raise Wrong(message, mistake="groups of one expert")
 
 
 def _all_open(function, choice, n_group, topk_group):
@@ -86,6 +131,7 @@ EXERCISE = Exercise(
         Property("a score stays as it is or becomes -inf", _kept_or_closed),
         Property("a group is open or closed as a whole", _groups_as_a_whole),
         Property("the two best scores decide a group's worth", _best_two_decide),
+        Property("of equal groups no more and no fewer stay open", _equals_too),
         Property("groups of one expert work, too", _groups_of_one),
         Property("with all groups open nothing changes", _all_open),
         Property("agrees with the library, gradients too", agrees_with(limit_to_groups)),

@@ -15,6 +15,13 @@ def _best(worth, n):
     return torch.zeros_like(worth, dtype=torch.bool).scatter(-1, worth.topk(n, dim=-1).indices, True)
 
 
+def _two_different(groups):
+    """The sum of the largest score and the largest other than it."""
+    best = groups.amax(dim=-1, keepdim=True)
+    second = groups.masked_fill(groups == best, float("-inf")).amax(dim=-1)
+    return best[..., 0] + second.masked_fill(second.isinf(), 0)
+
+
 def _limited(*, worth=two_best, keep=_best, fill=float("-inf")):
     """The limit with one thing changed, for the mistakes; ``keep(worth, topk_group)`` says which groups stay open."""
 
@@ -62,12 +69,20 @@ MISTAKES = (
     ),
     *(
         Mistake(
-            "a large number in place of -inf",
-            "Closed experts get a large negative number: write -inf, `float('-inf')`, which is below every score "
-            "and plain to see.",
+            "a number in place of -inf",
+            "Closed experts get a negative number, and scores may be lower: write -inf, `float('-inf')`, which is "
+            "below every score and plain to see.",
             _limited(fill=fill),
         )
         for fill in (-1.0, -10.0, -1e2, -1e3, -1e4, -1e6, -1e8, -1e9, -1e10, -1e20, torch.finfo(torch.float32).min)
+    ),
+    Mistake(
+        "0 times infinity",
+        "0 times infinity is NaN, and so the scores that should stay are lost: fill -inf in by `masked_fill` or "
+        "`torch.where`, in place of multiplying.",
+        lambda choice, n_group, topk_group: (
+            choice + limit_to_groups(choice, n_group, topk_group).isinf() * float("-inf")
+        ),
     ),
     Mistake(
         "closed with +inf",
@@ -89,6 +104,19 @@ MISTAKES = (
         "topk_group experts counted",
         "A group is worth its `topk_group` best here: that is a number of groups; of its experts, two count.",
         _worth_of_topk_group,
+    ),
+    *(
+        Mistake(
+            "more than two experts counted",
+            "A group is worth three or four of its best experts here: add the *two* best.",
+            _limited(worth=lambda groups, n=n: groups.topk(min(n, groups.shape[-1]), dim=-1).values.sum(dim=-1)),
+        )
+        for n in (3, 4)
+    ),
+    Mistake(
+        "equal scores counted once",
+        "Of two equal scores in a group only one is counted: the two best may be equal, and both count.",
+        _limited(worth=_two_different),
     ),
     Mistake(
         "a group is worth its worst",
@@ -173,10 +201,15 @@ MISTAKES = (
         "The numbers of the groups are used as if they were experts: a kept group opens all its E / M experts.",
         _numbers_confused,
     ),
-    Mistake(
-        "the mask alone",
-        "This is the mask: give the scores themselves, and -inf where it closes.",
-        lambda choice, n_group, topk_group: limit_to_groups(choice, n_group, topk_group).isfinite() + 0 * choice,
+    *(
+        Mistake(
+            "the mask alone",
+            "This is the mask: give the scores themselves, and -inf where it closes.",
+            lambda choice, n_group, topk_group, of=of: (
+                of(limit_to_groups(choice, n_group, topk_group).isfinite()) + 0 * choice
+            ),
+        )
+        for of in (lambda is_open: is_open, lambda is_open: is_open.log())
     ),
     Mistake(
         "nothing closed",

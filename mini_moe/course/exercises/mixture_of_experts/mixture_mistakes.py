@@ -3,7 +3,7 @@
 import torch
 
 from mini_moe.course.checking.exercise import Mistake
-from mini_moe.course.exercises.mixture_of_experts.route_mistakes import share
+from mini_moe.course.exercises.mixture_of_experts.shared import share
 from mini_moe.moe import mixture
 
 
@@ -138,6 +138,27 @@ MISTAKES = (
         ),
     ),
     Mistake(
+        "weight looked up by expert",
+        "The weight is looked up by the expert's number: `weights` has a column for each choice, weights[n, k].",
+        lambda x, weights, experts, *functions: mixture(
+            x, weights.gather(-1, experts % weights.shape[-1]), experts, *functions
+        ),
+    ),
+    *(
+        Mistake(
+            "sum not begun anew",
+            "The sum runs on from token to token: begin it anew for each, inside the loop over the tokens.",
+            function,
+        )
+        for function in (
+            lambda *case: mixture(*case).cumsum(dim=0),
+            lambda x, weights, experts, routed, shared: (
+                mixture(x, weights, experts, routed, torch.zeros_like).cumsum(dim=0)
+                + mixture(x, 0 * weights, experts, routed, shared)
+            ),
+        )
+    ),
+    Mistake(
         "experts counted from 1",
         "Expert e is looked up one place off: experts are counted from 0, `routed[e]`.",
         lambda x, weights, experts, routed, shared: mixture(x, weights, experts - 1, routed, shared),
@@ -181,7 +202,9 @@ MISTAKES = (
         Mistake(
             "every expert asked",
             "All E experts are asked: only the chosen work on a token, or nothing is saved.",
-            lambda x, weights, experts, routed, shared, total=total: total(x, routed) + shared(x),
+            lambda x, weights, experts, routed, shared, total=total: torch.stack(
+                [total(x_D, routed) + shared(x_D) for x_D in x]
+            ),
         )
         for total in (
             lambda x, routed: sum(expert(x) for expert in routed),
@@ -219,6 +242,29 @@ MISTAKES = (
             lambda x, weights, chosen, shared: x + _sum(x, weights, chosen) + shared(x),
             lambda x, weights, chosen, shared: x + _sum(x, weights, chosen),
         )
+    ),
+    # From here on results are right, and gradients tell.
+    *(
+        Mistake(
+            "tokens detached",
+            "The result is right, but a part of the gradient to the tokens is lost: no `.detach()` or `no_grad` around "
+            "an expert, for through each the layers before learn.",
+            function,
+        )
+        for function in (
+            lambda x, weights, experts, routed, shared: mixture(
+                x, weights, experts, routed, lambda x: shared(x.detach())
+            ),
+            lambda x, weights, experts, routed, shared: mixture(
+                x, weights, experts, [lambda x, expert=expert: expert(x.detach()) for expert in routed], shared
+            ),
+        )
+    ),
+    Mistake(
+        "weight of 0 skipped",
+        "A choice whose weight is 0 is passed over: the result is right, but that weight then gets no gradient, and "
+        "stays 0 for ever.",
+        lambda x, weights, *rest: mixture(x, weights.masked_fill(weights == 0, 0), *rest),
     ),
     Mistake(
         "router detached",

@@ -1,75 +1,18 @@
 """Lesson 03, `route`: the mistakes that people make, but for those that only an option shows."""
 
-import functools
-
 import torch
 import torch.nn.functional as F
 
 from mini_moe.course.checking.exercise import Mistake
-from mini_moe.router import limit_to_groups, route
-
-
-def by_expert(function, **options):
-    """``function`` as a matrix (N, E) of gate weights, 0 for who rests: the order of the choices is free."""
-
-    @functools.wraps(route)  # whose parameters' names a message tells
-    def dense(scores, bias, top_k):
-        weights, experts = function(scores, bias, top_k, **options)
-        return torch.zeros_like(scores).scatter_add(-1, experts, weights)
-
-    return dense
-
-
-def best_biased(scores, bias, top_k, n_group, topk_group):
-    return limit_to_groups(scores + bias, n_group, topk_group).topk(top_k, dim=-1).indices
-
-
-def score(scores, bias, experts, normalize, scale):
-    weights = scores.gather(-1, experts)
-    if normalize:
-        weights = weights / weights.sum(dim=-1, keepdim=True)
-    return weights * scale
-
-
-def routed(*, choose=best_biased, weigh=score):
-    """The router with one thing changed, for the mistakes."""
-
-    def function(scores, bias, top_k, *, n_group=1, topk_group=1, normalize=True, scale=1.0):
-        experts = choose(scores, bias, top_k, n_group, topk_group)
-        return weigh(scores, bias, experts, normalize, scale), experts
-
-    return function
-
-
-def choice_by(value):
-    """The router that chooses the highest of ``value(scores, bias)``."""
-    return routed(choose=lambda s, b, k, n_group, topk_group: value(s, b).topk(k, dim=-1).indices.expand(len(s), -1))
+from mini_moe.course.exercises.mixture_of_experts.route_choice_mistakes import OF_CHOICE
+from mini_moe.course.exercises.mixture_of_experts.route_parts import routed
+from mini_moe.course.exercises.mixture_of_experts.shared import share
+from mini_moe.router import route
 
 
 def _weighed(weigh):
     """The router whose weights are ``weigh(scores, bias, experts)``."""
     return routed(weigh=lambda s, b, experts, normalize, scale: weigh(s, b, experts))
-
-
-def share(weights):
-    return weights / weights.sum(dim=-1, keepdim=True)
-
-
-def _everyone(scores, bias, top_k):
-    return share(scores), torch.arange(scores.shape[-1]).expand_as(scores)
-
-
-def _everyone_sorted(scores, bias, top_k):
-    experts = (scores + bias).argsort(dim=-1, descending=True)
-    return share(scores).gather(-1, experts), experts
-
-
-def _zeros_for_the_rest(scores, bias, top_k):
-    return by_expert(route)(scores, bias, top_k), torch.arange(scores.shape[-1]).expand_as(scores)
-
-
-def _first_experts(scores, bias, top_k, n_group, topk_group):
-    return torch.arange(top_k).expand(len(scores), -1)
 
 
 def _ordered(order):
@@ -94,61 +37,7 @@ _ORDERS = (
 )
 
 
-_OF_CHOICE_AND_WEIGHT = (
-    Mistake(
-        "bias ignored",
-        "The bias is not used: the highest scores + bias are chosen, and only the weights go without it.",
-        choice_by(lambda s, b: s),
-    ),
-    Mistake(
-        "bias subtracted",
-        "The bias has the wrong sign: it is *added* to the scores, so that an idle expert's positive bias lifts it.",
-        choice_by(lambda s, b: s - b),
-    ),
-    *(
-        Mistake(
-            "bias multiplied",
-            "The scores are multiplied by the bias: add it.",
-            choice_by(value),
-        )
-        for value in (lambda s, b: s * b, lambda s, b: s * (1 + b))
-    ),
-    Mistake(
-        "bias alone",
-        "The bias alone chooses, so that every token gets the same experts: add it to the token's scores.",
-        choice_by(lambda s, b: b.expand_as(s)),
-    ),
-    Mistake(
-        "lowest chosen",
-        "The experts with the *lowest* biased scores are chosen: take the highest, as `topk` does by default.",
-        choice_by(lambda s, b: -(s + b)),
-    ),
-    Mistake(
-        "always the first K",
-        "Every token gets experts 0 to K - 1: choose for each token those with the highest biased scores.",
-        routed(choose=_first_experts),
-    ),
-    *(
-        Mistake(
-            "one choice for the whole batch",
-            "All tokens get the same experts: choose along the last dimension, for each token by itself.",
-            choice_by(value),
-        )
-        for value in (lambda s, b: (s + b).mean(dim=0, keepdim=True), lambda s, b: (s + b)[:1])
-    ),
-    *(
-        Mistake(
-            "no top-k",
-            "All experts are returned: that is no mixture of *few*. Choose K for each token; both results are (N, K).",
-            function,
-        )
-        for function in (_everyone, _everyone_sorted)
-    ),
-    Mistake(
-        "zeros for the rest",
-        "The weights are a matrix over all experts, with zeros for those that rest: give the K chosen only, (N, K).",
-        _zeros_for_the_rest,
-    ),
+_OF_WEIGHT = (
     *(
         Mistake(
             "bias in the weight",
@@ -193,19 +82,6 @@ _OF_CHOICE_AND_WEIGHT = (
     ),
     *(
         Mistake(
-            "scores changed before the choice",
-            "The scores are changed before the bias is added, which changes the choice: they are affinities already, "
-            "and normalising comes after it.",
-            function,
-        )
-        for bend in (lambda s: s.softmax(dim=-1), torch.sigmoid, lambda s: s / s.sum(dim=-1, keepdim=True))
-        for function in (
-            choice_by(lambda s, b, bend=bend: bend(s) + b),
-            lambda s, b, k, bend=bend: route(bend(s), b, k),
-        )
-    ),
-    *(
-        Mistake(
             "sigmoid again",
             "The sigmoid is taken again: the scores have been through it in `affinities`.",
             _weighed(weigh),
@@ -219,6 +95,17 @@ _OF_CHOICE_AND_WEIGHT = (
         "not normalised",
         "The weights are not divided by their sum, as `normalize` asks by default.",
         _weighed(lambda s, b, experts: s.gather(-1, experts)),
+    ),
+    Mistake(
+        "a single weight not normalised",
+        "With K = 1 the weight is not divided by itself: then, too, the weights of a token add up to 1.",
+        _weighed(lambda s, b, e: share(s.gather(-1, e)) if e.shape[-1] > 1 else s.gather(-1, e)),
+    ),
+    Mistake(
+        "sum of the highest scores",
+        "The weights are divided by the sum of the K highest scores: the bias may have chosen others. Divide by the "
+        "sum of the chosen ones' scores.",
+        _weighed(lambda s, b, e: s.gather(-1, e) / s.topk(e.shape[-1], dim=-1).values.sum(dim=-1, keepdim=True)),
     ),
     Mistake(
         "mean in place of sum",
@@ -247,6 +134,11 @@ _OF_CHOICE_AND_WEIGHT = (
         )
     ),
     Mistake(
+        "scale added",
+        "`scale` is added to the weights: multiply.",
+        _weighed(lambda s, b, experts: share(s.gather(-1, experts)) + 1),
+    ),
+    Mistake(
         "equal weights",
         "Every chosen expert weighs the same, 1 / K: the weights are the scores of the chosen, divided by their sum. "
         "Else the router learns nothing.",
@@ -265,17 +157,14 @@ _OF_CHOICE_AND_WEIGHT = (
             lambda s, b, experts: share(s.topk(experts.shape[-1], dim=-1).values),
             lambda s, b, experts: s.topk(experts.shape[-1], dim=-1).values,
             lambda s, b, experts: share(s[:, : experts.shape[-1]]),
-            lambda s, b, experts: share(s.gather(-1, experts.sort(dim=-1).values)),
-            lambda s, b, experts: share(s.gather(-1, experts).flip(-1)),
         )
     ),
 )
 
-
 MISTAKES = (
     *(
         Mistake(mistake.name, mistake.says, reorder(mistake.function))
-        for mistake in _OF_CHOICE_AND_WEIGHT
+        for mistake in (*OF_CHOICE, *_OF_WEIGHT)
         for reorder in _ORDERS
     ),
     *(

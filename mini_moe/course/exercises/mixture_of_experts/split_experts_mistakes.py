@@ -61,6 +61,31 @@ MISTAKES = (
         _split(n_shared_experts=lambda config, m: m),
     ),
     Mistake(
+        "a shared expert out of nothing",
+        "Where there is no shared expert it makes some: m times 0 is 0.",
+        _split(n_shared_experts=lambda config, m: m * max(1, config.n_shared_experts)),
+    ),
+    *(
+        Mistake(
+            "added in place of multiplied",
+            "A number of experts grows by a sum: each expert is cut in m, so there are m *times* as many.",
+            _split(**{name: lambda config, m, name=name, extra=extra: getattr(config, name) + m - extra}),
+        )
+        for name in ("num_experts_per_tok", "n_shared_experts")
+        for extra in (0, 1)
+    ),
+    *(
+        Mistake(
+            "multiplied by m twice",
+            "A number of experts is multiplied by m twice: m times as many is enough.",
+            _split(**{name: lambda config, m, name=name: getattr(config, name) * m * m for name in names}),
+        )
+        for names in (
+            *(("n_routed_experts",), ("n_routed_experts", "num_experts_per_tok"), ("n_shared_experts",)),
+            ("n_routed_experts", "num_experts_per_tok", "n_shared_experts"),
+        )
+    ),
+    Mistake(
         "only E multiplied",
         "Only the number of experts grows: that stores m times as much. Cut them: I / m, and choose m times as many.",
         _as_it_was("num_experts_per_tok", "n_shared_experts", "moe_intermediate_size"),
