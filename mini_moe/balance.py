@@ -20,7 +20,7 @@ def expert_load(experts: Tensor, n_experts: int) -> Tensor:
     """How many tokens each expert was given.
 
     Args:
-        experts: (..., n) chosen experts; n may be 0.
+        experts: (..., n) chosen experts.
 
     Returns:
         (..., n_experts), float32.
@@ -82,11 +82,8 @@ def update_bias(bias_E: Tensor, loads_AE: Tensor, gamma: float) -> Tensor:
 
     Args:
         bias_E: the bias in use; it is not changed.
-        loads_AE: tokens that each expert was given, float32, a row for each part of the batch.
+        loads_AE: tokens that each expert was given, a row for each part of the batch.
         gamma: the size of a step; 1e-3 in DeepSeek-V3.
-
-    Returns:
-        (E,), of the bias's dtype.
 
     Raises:
         ValueError: ``loads_AE`` has other than two dimensions, or not a column for each expert.

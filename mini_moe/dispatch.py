@@ -74,11 +74,11 @@ def sliced_linear(x_JD: Tensor, weight: Tensor, ends_E: Tensor) -> Tensor:
 
     Args:
         x_JD: rows sorted by expert.
-        weight: (E, out, D), in the type of ``x_JD``.
+        weight: (E, out, D)
         ends_E: from ``sort_by_expert``.
 
     Returns:
-        (J, out), in the same type.
+        (J, out)
 
     >>> rows, weight = torch.tensor([[1.0], [2.0], [3.0]]), torch.tensor([[[1.0]], [[7.0]], [[10.0]]])
     >>> sliced_linear(rows, weight, torch.tensor([2, 2, 3]))

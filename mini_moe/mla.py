@@ -37,13 +37,13 @@ def compress(x_BTD: Tensor, w_LD: Tensor, norm_C: Tensor, cos: Tensor, sin: Tens
         memory = [RMSNorm(latent) ; RoPE(key)]
 
     Args:
-        x_BTD: the tokens, of any floating type.
+        x_BTD: the tokens.
         w_LD: W; its first C rows give the latent, the last R the key.
-        norm_C: the norm's weight, in the type of the tokens or in float32; its length tells where the latent ends.
+        norm_C: the norm's weight; its length tells where the latent ends.
         cos, sin: (T, R / 2), from ``rotary_angles``.
 
     Returns:
-        (B, T, L), L = C + R, in the type of the tokens.
+        (B, T, L), L = C + R
 
     Source: DeepSeek-V2, arXiv 2405.04434, equations 9 and 15; the norm as in the published code.
 
@@ -62,12 +62,11 @@ def expand(memory_BSL: Tensor, w_uk_HPC: Tensor, w_uv_HWC: Tensor) -> tuple[Tens
         k_h = [W_uk,h latent ; key],  v_h = W_uv,h latent
 
     Args:
-        memory_BSL: from ``compress``, of any floating type.
+        memory_BSL: from ``compress``.
         w_uk_HPC, w_uv_HWC: each head's matrices; their last dimension tells where the latent ends.
 
     Returns:
-        keys (B, H, S, P + R) and values (B, H, S, W), in the type of the memory; the R rotated features are the same
-        in every head.
+        keys (B, H, S, P + R) and values (B, H, S, W); the R rotated features are the same in every head.
 
     Source: DeepSeek-V2, arXiv 2405.04434, equations 10, 11 and 17.
 
@@ -94,7 +93,7 @@ def attend_absorbed(
 
     Args:
         q_nope_BHTP, q_rope_BHTR: the queries of the last T of the S positions, without position and rotated.
-        memory_BSL: from ``compress``; like the queries and matrices of any one floating type, which the result has.
+        memory_BSL: from ``compress``.
 
     Returns:
         (B, H, T, W), equal to causal attention over ``expand(memory, w_uk, w_uv)``.

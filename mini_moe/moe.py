@@ -34,14 +34,14 @@ def mixture(
 
         y_n = sum_k weights[n, k] * routed[experts[n, k]](x_n) + shared(x_n)
 
-    The shared expert has no gate: it works on every token, with weight 1. The routed ones that were not chosen rest.
+    The shared expert has no gate: it works on every token, with weight 1.
 
     Args:
         routed: E functions of one token, (D,) -> (D,).
         shared: another such function.
 
     Returns:
-        (N, D), in the type of ``x_ND``
+        (N, D)
 
     Source: arXiv 2412.19437, equation 12.
 

@@ -268,31 +268,6 @@ def _(q_nope, q_rope, memory, w_uk, w_uv):
     return attend(absorb(q_nope.mul_(scale), q_rope.mul_(scale), w_uk), memory, w_uv, 1.0)
 
 
-@wrong("wrong dtype", "always float32")
-def _(q_nope, q_rope, memory, w_uk, w_uv):
-    q_nope, q_rope, memory, w_uk, w_uv = (x.float() for x in (q_nope, q_rope, memory, w_uk, w_uv))
-    return attend(absorb(q_nope, q_rope, w_uk), memory, w_uv, width(q_nope, q_rope) ** -0.5)
-
-
-@wrong("digits lost", "float32, and cast back")
-def _(q_nope, q_rope, memory, w_uk, w_uv):
-    dtype = memory.dtype
-    q_nope, q_rope, memory, w_uk, w_uv = (x.float() for x in (q_nope, q_rope, memory, w_uk, w_uv))
-    return attend(absorb(q_nope, q_rope, w_uk), memory, w_uv, width(q_nope, q_rope) ** -0.5).to(dtype)
-
-
-@wrong("stops in another type", "softmax in float32, and not cast back")
-def _(q_nope, q_rope, memory, w_uk, w_uv):
-    weights = masked(scaled(q_nope, q_rope, memory, w_uk)).softmax(-1, dtype=torch.float32)
-    return mean(weights, memory, w_uv)
-
-
-@wrong("stops in another type", "an added mask in float32")
-def _(q_nope, q_rope, memory, w_uk, w_uv):
-    scores = scaled(q_nope, q_rope, memory, w_uk)
-    return mean((scores + masked(torch.zeros(scores.shape[-2:]))).softmax(-1), memory, w_uv)
-
-
 @wrong("needs contiguous inputs", "views of the queries")
 def _(q_nope, q_rope, memory, w_uk, w_uv):
     B, H, T, P = q_nope.shape

@@ -185,20 +185,6 @@ def _(x, w, norm, cos, sin, eps=1e-6):
     return torch.cat((rms_norm(latent, norm, eps), apply_rotary(key, cos.unsqueeze_(0), sin.unsqueeze_(0))), dim=-1)
 
 
-@wrong("wrong dtype", "bfloat16 comes back in the type of cos")
-def _(x, w, norm, cos, sin, eps=1e-6):
-    latent, key = cut(x, w, norm)
-    a, b = key[..., ::2], key[..., 1::2]
-    key = torch.stack((a * cos - b * sin, a * sin + b * cos), dim=-1).flatten(-2)
-    return torch.cat((rms_norm(latent, norm, eps), key), dim=-1)
-
-
-@wrong("digits lost", "float64 by way of float32")
-def _(x, w, norm, cos, sin, eps=1e-6):
-    latent, key = cut(x.float(), w.float(), norm)
-    return torch.cat((rms_norm(latent, norm, eps), apply_rotary(key, cos, sin)), dim=-1).to(x.dtype)
-
-
 @wrong("rounded", "bfloat16 inside")
 def _(x, w, norm, cos, sin, eps=1e-6):
     latent, key = cut(x.bfloat16(), w.bfloat16(), norm)
@@ -217,13 +203,3 @@ def _(x, w, norm, cos, sin, eps=1e-6):
     B, T, D = x.shape
     latent, key = (x.view(B * T, D) @ w.T).view(B, T, -1).tensor_split([len(norm)], dim=-1)
     return torch.cat((rms_norm(latent, norm, eps), apply_rotary(key, cos, sin)), dim=-1)
-
-
-@wrong("stops in another type", "a matrix of each turn, in float32")
-def _(x, w, norm, cos, sin, eps=1e-6):
-    latent, key = cut(x, w, norm)
-    turn = torch.zeros(len(cos), key.shape[-1], key.shape[-1])
-    for i in range(cos.shape[-1]):
-        turn[:, 2 * i, 2 * i] = turn[:, 2 * i + 1, 2 * i + 1] = cos[:, i]
-        turn[:, 2 * i, 2 * i + 1], turn[:, 2 * i + 1, 2 * i] = sin[:, i], -sin[:, i]
-    return torch.cat((rms_norm(latent, norm, eps), (key[..., None, :] @ turn).squeeze(-2)), dim=-1)

@@ -163,33 +163,10 @@ def _(memory, w_uk, w_uv):
     return with_key(k, key / 2), v
 
 
-@wrong("wrong dtype", "keys written into float32")
-def _(memory, w_uk, w_uv):
-    k, v, key = parts(memory, w_uk, w_uv)
-    P = k.shape[-1]
-    keys = torch.zeros(*k.shape[:3], P + key.shape[-1])
-    keys[..., :P], keys[..., P:] = k, key[:, None]
-    return keys, v
-
-
-@wrong("digits lost", "float64 by way of float32")
-def _(memory, w_uk, w_uv):
-    k, v, key = parts(memory.float(), w_uk.float(), w_uv.float())
-    return with_key(k, key).to(memory), v.to(memory)
-
-
 @wrong("rounded", "bfloat16 inside")
 def _(memory, w_uk, w_uv):
     k, v, key = parts(memory.bfloat16(), w_uk.bfloat16(), w_uv.bfloat16())
     return with_key(k, key).to(memory), v.to(memory)
-
-
-@wrong("stops in another type", "an identity in float32")
-def _(memory, w_uk, w_uv):
-    C = w_uk.shape[-1]
-    R = memory.shape[-1] - C
-    whole = torch.stack([torch.block_diag(w.float(), torch.eye(R)) for w in w_uk])
-    return memory[:, None] @ whole.mT, heads(memory[..., :C], w_uv)
 
 
 @wrong("needs contiguous inputs", "a view of the matrices")

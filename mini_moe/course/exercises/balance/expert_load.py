@@ -45,18 +45,6 @@ def _rows_counted_apart(function, experts, n_experts):
         raise Wrong(says, mistake="rows not counted apart")
 
 
-def _no_choices(function, experts, n_experts):
-    none = experts[..., :0]  # as of a token that a text does not have
-    given = f"`experts` of shape {tuple(none.shape)}, without any choice,"
-    try:
-        load = function(none, n_experts)
-    except Exception as error:
-        says = f"With {given} it stops, with {type(error).__name__}: {str(error).splitlines()[0]}"
-        raise Wrong(says, mistake="stops without choices") from error
-    if not close(load, torch.zeros(*none.shape[:-1], n_experts)):
-        raise Wrong(f"For {given} all {n_experts} loads must be 0.", mistake="no zeros without choices")
-
-
 def _large_numbers(function, experts, n_experts):
     if experts.ndim > 1:  # one row is enough
         return
@@ -85,7 +73,6 @@ EXERCISE = Exercise(
         Property("every choice counts once", _every_choice_counts),
         Property("twice the tokens make twice the load", _twice_as_many),
         Property("each row is counted by itself", _rows_counted_apart),
-        Property("without choices all loads are 0", _no_choices),
         Property("agrees with the library", agrees_with(expert_load)),
         Property("counts and expert numbers may be large", _large_numbers),
     ),

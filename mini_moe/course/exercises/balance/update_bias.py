@@ -90,19 +90,6 @@ def _only_the_distance(function, bias, loads, gamma):
         )
 
 
-def _keeps_dtype(function, bias, loads, gamma):
-    for dtype in (torch.bfloat16, torch.float64):
-        got = function(bias.to(dtype), loads + _lift(loads, mean=2**10), gamma)
-        if got.dtype != dtype:
-            says = f"A bias of {dtype} comes back as {got.dtype}: it keeps its dtype, whatever that of the loads."
-            raise Wrong(says, mistake="wrong dtype")
-        if not close(got, update_bias(bias, loads, gamma)):
-            says = (
-                f"With a bias of {dtype} and thousands of tokens the steps are others: are the loads made {dtype}, too?"
-            )
-            raise Wrong(says, mistake="added up in the bias's dtype")
-
-
 def _of_shape(spoil):
     """What makes loads of an illegal shape from legal ones."""
 
@@ -137,7 +124,6 @@ EXERCISE = Exercise(
         Property("only the sum of the parts counts", _only_the_sum),
         Property("agrees with the library", agrees_with(update_bias)),
         Property("the same number more for each expert changes nothing", _only_the_distance),
-        Property("the bias keeps its dtype", _keeps_dtype),
         Property("loads of another shape are refused", refuses(*map(_of_shape, _WRONG_SHAPES))),
     ),
     mistakes=MISTAKES,

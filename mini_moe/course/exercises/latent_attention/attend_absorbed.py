@@ -14,7 +14,6 @@ from mini_moe.course.exercises.latent_attention import (
 from mini_moe.course.exercises.latent_attention.attend_absorbed_origins import never_expands
 from mini_moe.course.exercises.latent_attention.shared import (
     any_layout,
-    any_type,
     exact,
     memory_and_matrices,
     of_heads,
@@ -221,7 +220,6 @@ EXERCISE = Exercise(
         Property("never makes the keys and values of the heads", never_expands),
         Property("agrees with the library, gradients too", agrees_with(attend_absorbed)),
         Property("takes inputs as they lie in memory", any_layout(attend_absorbed)),
-        Property("gives back the type of its inputs", any_type(attend_absorbed)),
     ),
     mistakes=(
         *attend_absorbed_scale_mistakes.MISTAKES,

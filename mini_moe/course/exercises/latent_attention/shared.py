@@ -1,12 +1,9 @@
 """Lesson 02: what its exercises draw, and what several must hold, each a property's test made for a reference."""
 
-import warnings
-
 import torch
-from torch import Tensor
 
 from mini_moe.course.checking.exercise import Wrong, must_equal
-from mini_moe.course.checking.observe import TOLERANCE, close, copied, doubled, flatten
+from mini_moe.course.checking.observe import TOLERANCE, copied, flatten
 
 
 def memory_and_matrices(generator, B, H, S, P, R, C, W):
@@ -59,43 +56,5 @@ def any_layout(reference):
             ) from error
         for (_, one), (_, other) in zip(flatten(got), flatten(reference(*case)), strict=True):
             must_equal(one, other, "Where an input is not contiguous, the result is not what the formula gives.")
-
-    return test
-
-
-def any_type(reference, *, wide=()):
-    """Right in float64 and in bfloat16, and given back in that type.
-
-    Beside bfloat16 the arguments numbered in ``wide`` stay float32. For functions that are right in float32: it comes
-    last.
-    """
-
-    def test(function, *case):
-        for dtype in (torch.float64, torch.bfloat16):
-            typed = tuple(
-                value.to(torch.promote_types(dtype, torch.float32) if i in wide else dtype)
-                if isinstance(value, Tensor)
-                else value
-                for i, value in enumerate(case)
-            )
-            try:
-                with warnings.catch_warnings(action="ignore"):  # of types that are mixed
-                    got = function(*typed)
-            except Exception as error:
-                says = f"Given {dtype}, it stops, with {type(error).__name__}: {str(error).splitlines()[0]}"
-                raise Wrong(says, mistake="stops in another type") from error
-            results = (list(flatten(value)) for value in (got, reference(*typed), reference(*doubled(typed))))
-            for (_, one), (_, other), (_, truth) in zip(*results, strict=True):
-                if one.dtype != dtype:
-                    raise Wrong(
-                        f"Given {dtype}, it returns {one.dtype}: the result is to have the type of the inputs.",
-                        mistake="wrong dtype",
-                    )
-                if not close(one, other) and not close(one, truth):
-                    raise Wrong(
-                        f"Right in float32, but given {dtype} it keeps fewer digits than that has: somewhere on the "
-                        "way it computes in a narrower type.",
-                        mistake="digits lost",
-                    )
 
     return test

@@ -68,12 +68,6 @@ def _asked_about_tokens(function, x, weights, experts, routed, shared):
                 f"What goes to {who} is no row of `x_ND`: each works on the token itself, as it came.",
                 mistake="given something else than a token",
             )
-        if not places & due:
-            n, _ = min(places)
-            raise Wrong(
-                f"Expert {number} is asked about token {n}, which chose {experts[n].tolist()}: all others rest.",
-                mistake="resting experts asked",
-            )
         asked |= places
     for n, number in sorted(due - asked, key=str):
         who = "The shared expert" if number is None else f"Expert {number}"
@@ -136,48 +130,16 @@ def _written_to_no_result(function, x, weights, experts, routed, shared):
             )
 
 
-def _type_of_the_tokens(function, x, weights, experts, routed, shared):
-    def rounded(expert):
-        return lambda token: expert(token.float()).to(token.dtype)
-
-    functions, tokens, weights = (
-        ([rounded(expert) for expert in routed], rounded(shared)),
-        x.bfloat16(),
-        weights.float(),
-    )
-    try:
-        got = function(tokens, weights, experts, *functions)
-    except RuntimeError as error:
-        raise Wrong(
-            f"With tokens in bfloat16 and weights in float32 it stops: {str(error).splitlines()[0]}. Convert the "
-            "weights, or multiply by one at a time.",
-            mistake="mixed types",
-        ) from error
-    if got.dtype != tokens.dtype:
-        raise Wrong(
-            f"With tokens in bfloat16 and weights in float32 it returns {got.dtype}: the tokens' type is expected.",
-            mistake="not the type of the tokens",
-        )
-    exact = function(tokens.float(), weights, experts, *functions)
-    if not (got - exact).abs().max() < 0.1:  # a few sums of numbers around 1, each rounded to 8 bits
-        raise Wrong(
-            "With tokens in bfloat16 and weights in float32 the result differs by more than rounding from that "
-            "of the same numbers in float32.",
-            mistake="mixed types",
-        )
-
-
 EXERCISE = Exercise(
     reference=mixture,
     cases=_cases_of_mixture,
     properties=(
-        Property("each works on the tokens that chose it", _asked_about_tokens),
+        Property("each works on single tokens, as they came", _asked_about_tokens),
         Property("the shared expert works with weight 1", _shared_ungated),
         Property("a weight multiplies what its expert returns", _weights_multiply),
         Property("the order of the choices does not matter", _order_is_free),
         Property("each token goes to its own experts", _tokens_apart),
         Property("what a function returns is not written to", _written_to_no_result),
-        Property("the result is of the tokens' type", _type_of_the_tokens),
         Property("agrees with the library, gradients too", agrees_with(mixture)),
     ),
     mistakes=MISTAKES,
