@@ -212,7 +212,7 @@ def test_what_is_kept_by_its_shape_alone_is_found():
         return (x - x.detach() + kept) * weight + shift
 
     verdict = examine(toy_like(scaled_and_shifted, torch.rand(2, 2), torch.rand(2, 2)), mine)
-    assert verdict.mistake == "kept from an earlier call"
+    assert verdict.mistake == "wrong in another order"
 
 
 def test_through_a_constant_nothing_need_be_learned():

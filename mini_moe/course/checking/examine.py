@@ -8,7 +8,7 @@ import torch
 from mini_moe.course.checking import portfolio
 from mini_moe.course.checking.diagnose import general, recognise
 from mini_moe.course.checking.exercise import Exercise, argument_label
-from mini_moe.course.checking.form import remembers_nothing, well_formed
+from mini_moe.course.checking.form import well_formed
 from mini_moe.course.checking.guard import attempt, fault
 from mini_moe.course.checking.observe import observe, same_outputs
 from mini_moe.course.display.card import Blocks, Card, Claims, Footer, Says
@@ -42,11 +42,8 @@ def seed_of(function):
 def examine(exercise, function):
     """The `Outcome` on a function: its form first, then every property in order, on cases drawn for its source."""
     cases = list(exercise.cases(torch.Generator().manual_seed(seed_of(function))))
-    tests = [
-        (None, well_formed(exercise.reference, exercise.constants)),
-        (None, remembers_nothing(exercise.reference)),
-        *((property.claim, property.test) for property in exercise.properties),
-    ]
+    form = well_formed(exercise.reference, exercise.constants)
+    tests = [(None, form)] + [(p.claim, p.test) for p in exercise.properties]
     held = ()
     for claim, test in tests:
         for case in cases:

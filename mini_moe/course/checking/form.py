@@ -2,7 +2,7 @@
 
 What is found here has a stable name, on which tests and statistics may rely: "returns None", "wrong type",
 "wrong number of results", "wrong shape", "wrong dtype", "NaN or inf", "changes its input",
-"another result the second time", "kept from an earlier call", "input not used", "gradient missing".
+"another result the second time", "input not used", "gradient missing".
 """
 
 from numbers import Number
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mini_moe.course.checking.effect import NOT_USED, unused
 from mini_moe.course.checking.exercise import Wrong, argument_label
-from mini_moe.course.checking.observe import copied, observe, same_outputs
+from mini_moe.course.checking.observe import observe, same_outputs
 
 
 def well_formed(reference, constants=()):
@@ -51,25 +51,6 @@ def well_formed(reference, constants=()):
                     "it off, and nothing before it would ever learn.",
                     mistake="gradient missing",
                 )
-
-    return test
-
-
-def remembers_nothing(reference):
-    """A property's test: who is right on an input is right on the next of its shape, the same one rolled by one."""
-
-    def roll(tensor):
-        return tensor.roll(1, dims=0) if tensor.is_floating_point() and tensor.ndim else tensor
-
-    def test(function, *case):
-        rolled = copied(case, roll)
-        agrees_on = [same_outputs(observe(function, given), observe(reference, given)) for given in (case, rolled)]
-        if agrees_on == [True, False]:
-            raise Wrong(
-                "It is right on one input, and wrong on the next of the same shape: does it keep something of the "
-                "first call, and find it again by the shape alone?",
-                mistake="kept from an earlier call",
-            )
 
     return test
 

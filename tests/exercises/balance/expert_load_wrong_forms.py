@@ -47,17 +47,6 @@ def _(experts, n_experts):
     return torch.stack([(experts.bfloat16() == e).float().sum(-1) for e in torch.arange(n_experts).bfloat16()], -1)
 
 
-@wrong("stops without choices")
-def _(experts, n_experts):
-    rows = experts.reshape(-1, experts.shape[-1])
-    return F.one_hot(rows, n_experts).sum(1).reshape(*experts.shape[:-1], n_experts).float()
-
-
-@wrong("no zeros without choices")
-def _(experts, n_experts):
-    return F.one_hot(experts, n_experts).float().mean(-2) * experts.shape[-1]
-
-
 @wrong("wrong shape", "dimensions of 1 dropped")
 def _(experts, n_experts):
     return F.one_hot(experts, n_experts).sum(-2).float().squeeze()

@@ -71,3 +71,9 @@ def _(experts, n_experts):
 def _(experts, n_experts):
     load = torch.zeros(*experts.shape[:-1], n_experts, dtype=torch.float64)
     return load.scatter_add_(-1, experts, torch.ones_like(experts, dtype=load.dtype)).float()
+
+
+@right("bincount, row by row")
+def _(experts, n_experts):
+    rows = [torch.bincount(row, minlength=n_experts) for row in experts.reshape(-1, experts.shape[-1])]
+    return torch.stack(rows).reshape(*experts.shape[:-1], n_experts).float()

@@ -93,13 +93,6 @@ def _(bias_E, loads_AE, gamma):
     return bias_E + gamma * step(loads_AE.sum(0), bias_E)
 
 
-@wrong("wrong dtype", "that of the loads")
-def _(bias_E, loads_AE, gamma):
-    refuse(bias_E, loads_AE)
-    load = loads_AE.sum(0)
-    return bias_E + gamma * (load.mean() - load).sign()
-
-
 @wrong("wrong dtype", "that of a sum in float64")
 def _(bias_E, loads_AE, gamma):
     refuse(bias_E, loads_AE)
@@ -123,13 +116,6 @@ def _(bias_E, loads_AE, gamma):
 def _(bias_E, loads_AE, gamma):
     refuse(bias_E, loads_AE)
     return bias_E + gamma * step(loads_AE.short().sum(0, dtype=torch.int16).float(), bias_E)
-
-
-@wrong("added up in the bias's dtype")
-def _(bias_E, loads_AE, gamma):
-    refuse(bias_E, loads_AE)
-    load = loads_AE.to(bias_E).sum(0)
-    return bias_E + gamma * torch.sign(load.mean() - load)
 
 
 @wrong("summed over the experts", "always")

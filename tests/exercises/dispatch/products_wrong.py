@@ -82,21 +82,6 @@ def _(x_JD, weight, ends_E):
     return torch.cat([rows @ w.T for rows, w in zip(slices, weight, strict=True)])
 
 
-@wrong("not in the type of the rows", "made in float32")
-def _(x_JD, weight, ends_E):
-    y, start = torch.zeros(len(x_JD), weight.shape[1]), 0
-    for end, w in zip(ends_E.tolist(), weight, strict=True):
-        y[start:end] = x_JD[start:end] @ w.T
-        start = end
-    return y
-
-
-@wrong("types not brought together", "matrices in float32")
-def _(x_JD, weight, ends_E):
-    slices = x_JD.tensor_split(ends_E[:-1])
-    return torch.cat([rows @ w.T for rows, w in zip(slices, weight.float(), strict=True)])
-
-
 @wrong("contiguous inputs only")
 def _(x_JD, weight, ends_E):
     slices = x_JD.view(-1).tensor_split(ends_E[:-1] * x_JD.shape[1])

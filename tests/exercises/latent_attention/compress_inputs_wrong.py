@@ -191,13 +191,6 @@ def _(x, w, norm, cos, sin, eps=1e-6):
     return torch.cat((rms_norm(latent, norm, eps), apply_rotary(key, cos, sin)), dim=-1).to(x.dtype)
 
 
-@wrong("mean in 16 bits")
-def _(x, w, norm, cos, sin, eps=1e-6):
-    latent, key = cut(x, w, norm)
-    latent = (norm * latent * torch.rsqrt(latent.pow(2).mean(dim=-1, keepdim=True) + eps)).to(x.dtype)
-    return torch.cat((latent, apply_rotary(key, cos, sin)), dim=-1)
-
-
 @wrong("needs contiguous inputs", "view")
 def _(x, w, norm, cos, sin, eps=1e-6):
     B, T, D = x.shape

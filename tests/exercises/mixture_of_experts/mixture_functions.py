@@ -87,22 +87,6 @@ def _(x_ND, weights_NK, experts_NK, routed, shared):
     return y
 
 
-@wrong("resting experts asked", "weighed by 0")
-def _(x_ND, weights_NK, experts_NK, routed, shared):
-    rows = []
-    for x, weights, experts in zip(x_ND, weights_NK, experts_NK, strict=True):
-        gates = weights.new_zeros(len(routed)).scatter(0, experts, weights)
-        rows.append(shared(x) + sum(gate * expert(x) for gate, expert in zip(gates, routed, strict=True)))
-    return torch.stack(rows)
-
-
-@wrong("resting experts asked", "all asked, the chosen taken")
-def _(x_ND, weights_NK, experts_NK, routed, shared):
-    outputs = torch.stack([torch.stack([expert(x) for expert in routed]) for x in x_ND])  # (N, E, D)
-    chosen = outputs.take_along_dim(experts_NK[..., None], dim=1)
-    return (weights_NK[..., None] * chosen).sum(1) + torch.stack([shared(x) for x in x_ND])
-
-
 @wrong("given something else than a token", "what another said")
 def _(x_ND, weights_NK, experts_NK, routed, shared):
     rows = []
@@ -178,22 +162,6 @@ def _(x_ND, weights_NK, experts_NK, routed, shared):
     for n, x in enumerate(x_ND):
         y[n] = shared(x) + sum(w * routed[e](x) for w, e in zip(weights_NK[n], experts_NK[n], strict=True))
     return y
-
-
-@wrong("mixed types", "a product of vector and matrix")
-def _(x_ND, weights_NK, experts_NK, routed, shared):
-    rows = []
-    for x, weights, experts in zip(x_ND, weights_NK, experts_NK, strict=True):
-        rows.append(weights @ torch.stack([routed[e](x) for e in experts]) + shared(x))
-    return torch.stack(rows)
-
-
-@wrong("not the type of the tokens", "of the weights")
-def _(x_ND, weights_NK, experts_NK, routed, shared):
-    rows = []
-    for x, weights, experts in zip(x_ND, weights_NK, experts_NK, strict=True):
-        rows.append((weights[:, None] * torch.stack([routed[e](x) for e in experts])).sum(0) + shared(x))
-    return torch.stack(rows)
 
 
 @wrong("wrong shape", "a single feature's dimension lost")

@@ -216,7 +216,7 @@ class TestApplyRotary(Claims):
     answers = ANSWERS + apply_rotary_wrong.ANSWERS
 
 
-def test_angles_found_again_by_the_shape_alone_are_told():
+def test_angles_found_again_by_the_shape_alone_are_found():
     angles = {}
 
     def remembering(x, cos, sin):
@@ -224,7 +224,7 @@ def test_angles_found_again_by_the_shape_alone_are_told():
         a, b = x.unflatten(-1, (-1, 2)).unbind(-1)
         return torch.stack((a * cos - b * sin, b * cos + a * sin), -1).flatten(-2).to(x.dtype)
 
-    assert examine(drawn(EXERCISE, 1), remembering).mistake == "kept from an earlier call"
+    assert examine(drawn(EXERCISE, 1), remembering).status == "wrong"
 
 
 @right("complex numbers, in the type that comes")

@@ -281,7 +281,7 @@ class TestRmsNorm(Claims):
     answers = ANSWERS + rms_norm_wrong.ANSWERS
 
 
-def test_a_size_found_again_by_the_shape_alone_is_told():
+def test_a_size_found_again_by_the_shape_alone_is_found():
     sizes = {}
 
     def remembering(x, weight, eps=1e-6):
@@ -289,7 +289,7 @@ def test_a_size_found_again_by_the_shape_alone_is_told():
             sizes[x.shape] = torch.sqrt(x.detach().pow(2).mean(-1, keepdim=True) + eps)
         return x / sizes[x.shape] * weight
 
-    assert examine(drawn(EXERCISE, 1), remembering).mistake == "kept from an earlier call"
+    assert examine(drawn(EXERCISE, 1), remembering).status == "wrong"
 
 
 @right("the formula as it stands, in whatever type x and the weight have")
