@@ -1,4 +1,4 @@
-"""Wrong answers to `sequence_balance_loss`."""
+"""Wrong answers to `sequence_balance_loss`: what P is made of, where the gradient flows, and E, K or T left out."""
 
 import torch
 import torch.nn.functional as F

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from exercises.answers import Claims
 from exercises.balance import (
-    sequence_balance_loss_more_wrong,
+    sequence_balance_loss_factors_wrong,
     sequence_balance_loss_wrong,
     sequence_balance_loss_wrong_sizes,
 )
@@ -12,7 +12,7 @@ from exercises.balance.sequence_balance_loss_parts import counted
 
 ANSWERS = (
     sequence_balance_loss_wrong.ANSWERS
-    + sequence_balance_loss_more_wrong.ANSWERS
+    + sequence_balance_loss_factors_wrong.ANSWERS
     + sequence_balance_loss_wrong_sizes.ANSWERS
 )
 right = ANSWERS.right

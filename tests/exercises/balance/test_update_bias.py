@@ -2,9 +2,9 @@
 
 import torch
 from exercises.answers import Claims
-from exercises.balance import update_bias_more_wrong, update_bias_wrong, update_bias_wrong_forms
+from exercises.balance import update_bias_step_wrong, update_bias_wrong, update_bias_wrong_forms
 
-ANSWERS = update_bias_wrong.ANSWERS + update_bias_more_wrong.ANSWERS + update_bias_wrong_forms.ANSWERS
+ANSWERS = update_bias_wrong.ANSWERS + update_bias_step_wrong.ANSWERS + update_bias_wrong_forms.ANSWERS
 right = ANSWERS.right
 
 

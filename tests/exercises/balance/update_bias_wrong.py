@@ -1,4 +1,4 @@
-"""Wrong answers to `update_bias`."""
+"""Wrong answers to `update_bias`: parts not added up, and what a load is compared with."""
 
 import torch
 from exercises.answers import Answers

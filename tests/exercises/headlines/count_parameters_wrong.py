@@ -1,4 +1,4 @@
-"""Wrong answers to `count_parameters`."""
+"""Wrong answers to `count_parameters`: what works on a token, and whole parts left out or of another size."""
 
 from fractions import Fraction
 

@@ -6,12 +6,12 @@ from fractions import Fraction
 import numpy as np
 import torch
 from exercises.answers import Claims
-from exercises.headlines import attention_parameters_more_wrong, attention_parameters_wrong
+from exercises.headlines import attention_parameters_widths_wrong, attention_parameters_wrong
 from exercises.headlines.attention_parameters_parts import weights
 
 from mini_moe.mla import MultiHeadLatentAttention
 
-ANSWERS = attention_parameters_wrong.ANSWERS + attention_parameters_more_wrong.ANSWERS
+ANSWERS = attention_parameters_wrong.ANSWERS + attention_parameters_widths_wrong.ANSWERS
 right = ANSWERS.right
 
 

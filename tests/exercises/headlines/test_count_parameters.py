@@ -3,12 +3,12 @@
 import numpy as np
 import torch
 from exercises.answers import Claims
-from exercises.headlines import count_parameters_more_wrong, count_parameters_wrong
+from exercises.headlines import count_parameters_how_often_wrong, count_parameters_wrong
 from exercises.headlines.count_parameters_parts import pieces, working
 
 from mini_moe import cost
 
-ANSWERS = count_parameters_wrong.ANSWERS + count_parameters_more_wrong.ANSWERS
+ANSWERS = count_parameters_wrong.ANSWERS + count_parameters_how_often_wrong.ANSWERS
 right = ANSWERS.right
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 from exercises.answers import Claims
-from exercises.headlines import kv_cache_bytes_per_token_more_wrong, kv_cache_bytes_per_token_wrong
+from exercises.headlines import kv_cache_bytes_per_token_bytes_wrong, kv_cache_bytes_per_token_wrong
 
-ANSWERS = kv_cache_bytes_per_token_wrong.ANSWERS + kv_cache_bytes_per_token_more_wrong.ANSWERS
+ANSWERS = kv_cache_bytes_per_token_wrong.ANSWERS + kv_cache_bytes_per_token_bytes_wrong.ANSWERS
 right = ANSWERS.right
 
 

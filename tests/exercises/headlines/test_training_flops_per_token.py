@@ -3,12 +3,12 @@
 from fractions import Fraction
 
 from exercises.answers import Claims
-from exercises.headlines import training_flops_per_token_more_wrong, training_flops_per_token_wrong
+from exercises.headlines import training_flops_per_token_context_wrong, training_flops_per_token_wrong
 from exercises.headlines.training_flops_per_token_parts import weights, width
 
 from mini_moe import cost
 
-ANSWERS = training_flops_per_token_wrong.ANSWERS + training_flops_per_token_more_wrong.ANSWERS
+ANSWERS = training_flops_per_token_wrong.ANSWERS + training_flops_per_token_context_wrong.ANSWERS
 right = ANSWERS.right
 
 

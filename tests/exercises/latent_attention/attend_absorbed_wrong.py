@@ -1,4 +1,4 @@
-"""Wrong answers to `attend_absorbed`."""
+"""Wrong answers to `attend_absorbed`: scales, parts of the query, and the two matrices."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Wrong answers to `compress`."""
+"""Wrong answers to `compress`: what is normed, what is rotated, and of what the key is made."""
 
 import torch
 import torch.nn.functional as F

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from exercises.answers import SEEDS, Claims, drawn
 from exercises.latent_attention import (
     attend_absorbed_inputs_wrong,
-    attend_absorbed_more_wrong,
+    attend_absorbed_mask_wrong,
     attend_absorbed_wrong,
 )
 from exercises.latent_attention.attend_absorbed_parts import absorb, masked, scores_of, visible, weigh, width
@@ -18,7 +18,7 @@ from mini_moe.course.exercises.latent_attention.attend_absorbed import EXERCISE
 from mini_moe.layers import causal_attention
 from mini_moe.mla import attend_naive
 
-ANSWERS = attend_absorbed_wrong.ANSWERS + attend_absorbed_more_wrong.ANSWERS + attend_absorbed_inputs_wrong.ANSWERS
+ANSWERS = attend_absorbed_wrong.ANSWERS + attend_absorbed_mask_wrong.ANSWERS + attend_absorbed_inputs_wrong.ANSWERS
 right = ANSWERS.right
 
 

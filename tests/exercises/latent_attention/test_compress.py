@@ -3,11 +3,11 @@
 import torch
 import torch.nn.functional as F
 from exercises.answers import Claims
-from exercises.latent_attention import compress_inputs_wrong, compress_more_wrong, compress_wrong
+from exercises.latent_attention import compress_inputs_wrong, compress_norm_wrong, compress_wrong
 
 from mini_moe.layers import apply_rotary, rms_norm
 
-ANSWERS = compress_wrong.ANSWERS + compress_more_wrong.ANSWERS + compress_inputs_wrong.ANSWERS
+ANSWERS = compress_wrong.ANSWERS + compress_norm_wrong.ANSWERS + compress_inputs_wrong.ANSWERS
 right = ANSWERS.right
 
 

@@ -1,4 +1,4 @@
-"""Wrong answers to `mixture`."""
+"""Wrong answers to `mixture`: the shared expert, the gate weights, and which expert is asked."""
 
 import torch
 from exercises.answers import Answers

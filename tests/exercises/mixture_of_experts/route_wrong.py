@@ -1,4 +1,4 @@
-"""Wrong answers to `route`."""
+"""Wrong answers to `route`: which experts are chosen, and by which weights."""
 
 import torch
 import torch.nn.functional as F

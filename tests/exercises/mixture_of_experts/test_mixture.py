@@ -2,9 +2,9 @@
 
 import torch
 from exercises.answers import Claims
-from exercises.mixture_of_experts import mixture_functions, mixture_more_wrong, mixture_wrong
+from exercises.mixture_of_experts import mixture_functions, mixture_loops_wrong, mixture_wrong
 
-ANSWERS = mixture_wrong.ANSWERS + mixture_more_wrong.ANSWERS + mixture_functions.ANSWERS
+ANSWERS = mixture_wrong.ANSWERS + mixture_loops_wrong.ANSWERS + mixture_functions.ANSWERS
 right = ANSWERS.right
 
 

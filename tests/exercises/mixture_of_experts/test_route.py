@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from exercises.answers import SEEDS, Claims, drawn
-from exercises.mixture_of_experts import route_errors, route_more_wrong, route_wrong
+from exercises.mixture_of_experts import route_errors, route_options_wrong, route_wrong
 from exercises.mixture_of_experts.route_parts import plain, refuse_illegal
 
 from mini_moe.course.checking.examine import examine
@@ -13,7 +13,7 @@ from mini_moe.course.exercises.mixture_of_experts.route_options import OF_GROUPS
 from mini_moe.router import limit_to_groups
 
 OPTIONS = (OF_NORMALIZE, OF_SCALE, OF_GROUPS)
-ANSWERS = route_wrong.ANSWERS + route_more_wrong.ANSWERS + route_errors.ANSWERS
+ANSWERS = route_wrong.ANSWERS + route_options_wrong.ANSWERS + route_errors.ANSWERS
 right = ANSWERS.right
 
 

@@ -1,4 +1,4 @@
-"""Wrong answers to `update_bias`."""
+"""Wrong answers to `update_bias`: whose bias moves, by what step, and from where."""
 
 import torch
 import torch.nn.functional as F

@@ -1,4 +1,4 @@
-"""Wrong answers to `attend_absorbed`."""
+"""Wrong answers to `attend_absorbed`: the mask and the softmax, heads mixed, and memories that are expanded."""
 
 import torch
 import torch.nn.functional as F

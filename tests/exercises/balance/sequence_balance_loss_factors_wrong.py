@@ -1,4 +1,4 @@
-"""Wrong answers to `sequence_balance_loss`."""
+"""Wrong answers to `sequence_balance_loss`: the factors K, T, E and alpha, what f counts, and sequences joined."""
 
 import torch
 import torch.nn.functional as F

@@ -1,4 +1,4 @@
-"""Wrong answers to `route`."""
+"""Wrong answers to `route`: the weights' sum, `scale` and the groups, and results of another form."""
 
 import torch
 from exercises.answers import Answers

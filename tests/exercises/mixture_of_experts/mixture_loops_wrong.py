@@ -1,4 +1,4 @@
-"""Wrong answers to `mixture`."""
+"""Wrong answers to `mixture`: loops that lose a choice or chain the experts, and results of another form."""
 
 import torch
 from exercises.answers import Answers

@@ -1,4 +1,4 @@
-"""Wrong answers to `compress`."""
+"""Wrong answers to `compress`: the norm and its weight, rows of the matrix, and results of another form."""
 
 import torch
 import torch.nn.functional as F
