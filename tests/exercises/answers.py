@@ -100,7 +100,8 @@ class Claims:
                     assert name == other_name or not _alike(one, other), f"{name} and {other_name}, seed {seed}"
 
     def test_an_exercise_has_enough_answers_and_each_of_its_mistakes_is_made(self, exercise):
-        assert len(self.answers.wrongs) >= 5 and len(self.answers.rights) >= 2
+        assert len(self.answers.wrongs) >= 5, "at least five wrong answers, each marked @wrong(name of its mistake)"
+        assert len(self.answers.rights) >= 3, "at least three right answers, each written in another way, marked @right"
         made = {mistake for mistake, _, _ in self.answers.wrongs}
         assert {mistake.name for mistake in exercise.mistakes} - made == set()
 
@@ -109,7 +110,11 @@ class Claims:
             assert mistake.says[-1] in ".)" and mistake.says.count("`") % 2 == 0, mistake.says
             assert len(mistake.says) <= 240, mistake.says
 
+    def test_its_hints_are_written(self, exercise):
+        assert "..." not in exercise.hints, "three hints, each more direct than the one before"
+
     def test_a_card_shows_the_whole_of_a_small_input(self, exercise):
+        assert exercise.mistakes, "the mistakes that people make, each a function and what to tell who made it"
         verdict = examine(drawn(exercise, SEEDS[0]), exercise.mistakes[0].function)
         assert verdict.case is not None
         card = str(card_of(verdict, ""))
