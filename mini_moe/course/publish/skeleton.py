@@ -3,16 +3,21 @@
     make lesson NAME=06_multi_token_prediction
     make exercise LESSON=06_multi_token_prediction FUNCTION=mini_moe.mtp.mtp_loss
 
-What it writes says what is to be filled in, and its tests fail until that is done. What is there is never overwritten.
+What it writes says what is to be filled in, and its tests fail until that is done. All is examined before anything is
+written, and what is there is never overwritten.
 """
 
+import ast
+import builtins
 import importlib
 import inspect
+import keyword
 import re
+import subprocess
+import symtable
 import sys
 from pathlib import Path
 from string import Template
-from textwrap import dedent, indent
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
@@ -64,7 +69,7 @@ EXERCISE = Exercise(
     minutes=5,
 )
 '''
-ANSWER = '''"""Answers to `$name`: wrong ones as learners write them, right ones each in another way."""
+ANSWER = '''"""Answers to `$name`."""
 
 from exercises.answers import Answers, Claims
 
@@ -83,12 +88,15 @@ def lesson(root, name):
     """Write the bones of the lesson ``name``, such as 06_multi_token_prediction; returns the files.
 
     Raises:
-        ValueError: the name has no number or no word, or the lesson is there already.
+        ValueError: the name is not a number and words, or its number or its words are taken.
     """
-    if not re.fullmatch(r"\d\d_[a-z][a-z0-9_]*", name):
-        raise ValueError(f"NAME must be a number of two digits and words, as 06_multi_token_prediction, got {name!r}.")
     number, _, words = name.partition("_")
-    folder = root / EXERCISES / words
+    if not re.fullmatch(r"[0-9]{2}(_[a-z][a-z0-9]*)+", name) or keyword.iskeyword(words):
+        raise ValueError(f"NAME must be a number of two digits and words, as 06_multi_token_prediction, got {name!r}.")
+    folder, tests = root / EXERCISES / words, root / ANSWERS / words
+    places = (folder, folder.with_suffix(".py"), tests, tests.with_suffix(".py"))
+    if there := [*(root / MASTERS).glob(f"{number}_*"), *(path for path in places if path.exists())]:
+        raise ValueError(f"NAME must have a new number and new words, got {name!r}: there is {there[0]}.")
     title = Template(TITLE).substitute(number=number, words=words.replace("_", " ").capitalize())
     cells = [new_markdown_cell(title, id="title"), new_code_cell(SETUP, id="setup")]
     cells += [new_markdown_cell(f"## {part}", id=part.lower().replace(" ", "-")) for part in PARTS]
@@ -104,34 +112,57 @@ def lesson(root, name):
 def exercise(root, lesson, path):
     """Write the bones of an exercise on the library's function at ``path``, module and name; returns the files.
 
-    Its cells are put at the end of the master's *Build*.
+    Its cells are put at the end of the master's *Build*, and the master's first code imports what they use.
 
     Raises:
-        ValueError: there is no such lesson or function, or the exercise is there already.
+        ValueError: there is no such lesson, or no such function that can be taught, or its name is taken.
     """
-    master = root / MASTERS / f"{lesson}.ipynb"
-    if not master.exists():
-        raise ValueError(f"LESSON must be the name of a master in {MASTERS}/, got {lesson!r}. See: make lesson")
+    number, _, words = lesson.partition("_")
+    master, folder = root / MASTERS / f"{lesson}.ipynb", root / EXERCISES / words
+    if master not in (root / MASTERS).glob("*.ipynb") or not (folder / "__init__.py").exists():
+        raise ValueError(f"LESSON must be one that make lesson has made, as 03_mixture_of_experts, got {lesson!r}.")
+    function = _function(path)
     module, _, name = path.rpartition(".")
+    test = root / ANSWERS / words / f"test_{name}.py"
+    if there := [*(root / EXERCISES).rglob(f"{name}.py"), *test.parent.glob(test.name)]:
+        raise ValueError(f"FUNCTION must have a name that no exercise has, got {path!r}: there is {there[0]}.")
+    notebook = nbformat.read(master, as_version=4)
+    cells = notebook.cells
+    explore = next((i for i, cell in enumerate(cells) if re.search("^## Explore", cell.source, re.MULTILINE)), 0)
+    code = [cell for cell in cells[:explore] if cell.cell_type == "code"]
+    if not code:
+        raise ValueError(f"LESSON must have a part '## Explore' and code before it, got {lesson!r}.")
+    camel = "".join(word.capitalize() for word in name.split("_"))
+    place = 1 + sum("### BEGIN SOLUTION" in cell.source for cell in cells)
+    names = {"number": number, "lesson": words, "module": module, "name": name, "camel": camel, "place": place}
+    new = _cells(function, Template(STORY).substitute(names))
+    if taken := {cell.id for cell in cells} & {cell.id for cell in new}:
+        raise ValueError(f"FUNCTION must have a name that no cell has, got {path!r}: there is {min(taken)!r}.")
+    code[0].source = _tidy(master.with_suffix(".py"), _imports(function, code) + code[0].source).rstrip("\n")
+    cells[explore:explore] = new
+    bones = {folder / f"{name}.py": EXERCISE, test: ANSWER}
+    files = {place: _tidy(place, Template(text).substitute(names)) for place, text in bones.items()}
+    return _write(files | {master: _text(notebook)})
+
+
+def _function(path):
+    """The function at ``path``; ValueError unless the library defines it there, with a docstring."""
+    module, _, name = path.rpartition(".")
+    if not module.startswith("mini_moe.") or f"{module}.".startswith(("mini_moe.course.", "mini_moe.cli.")):
+        raise ValueError(f"FUNCTION must be one of the library, as mini_moe.router.route, got {path!r}.")
     try:
         function = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"FUNCTION must be one of the library, as mini_moe.router.route, got {path!r}.") from error
-    number, _, words = lesson.partition("_")
-    camel = "".join(word.capitalize() for word in name.split("_"))
-    names = {"number": number, "lesson": words, "module": module, "name": name, "camel": camel}
-    written = _write(
-        {
-            root / EXERCISES / words / f"{name}.py": Template(EXERCISE).substitute(names),
-            root / ANSWERS / words / f"test_{name}.py": Template(ANSWER).substitute(names),
-        }
-    )
-    notebook = nbformat.read(master, as_version=4)
-    explore = next(i for i, cell in enumerate(notebook.cells) if re.search("^## Explore", cell.source, re.MULTILINE))
-    place = 1 + sum("### BEGIN SOLUTION" in cell.source for cell in notebook.cells)
-    notebook.cells[explore:explore] = _cells(function, Template(STORY).substitute(names, place=place))
-    master.write_text(_text(notebook), encoding="utf-8", newline="\n")
-    return [*written, master]
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"FUNCTION must be one of the library, got {path!r}: {error}.") from error
+    if not inspect.isfunction(function):
+        raise ValueError(f"FUNCTION must be a function, not a class or a value, got {path!r}.")
+    home = f"{function.__module__}.{function.__qualname__}"
+    if home != path:
+        raise ValueError(f"FUNCTION must be named by the file that defines it, {home}, got {path!r}.")
+    tree = ast.parse(inspect.getsource(function)).body[0]
+    if not ast.get_docstring(tree) or not tree.body[1:]:
+        raise ValueError(f"FUNCTION must have a docstring, for the learner to read, and a body, got {path!r}.")
+    return function
 
 
 def _cells(function, story):
@@ -149,11 +180,38 @@ def _cells(function, story):
 
 def _marked(function):
     """The function's source, its body marked as the solution."""
-    source = dedent(inspect.getsource(function)).rstrip()
-    body = inspect.getsource(function).split('"""')[-1].strip("\n")
-    head = source[: source.rindex('"""') + 3]
-    begin, end = (indent(f"### {word} SOLUTION", "    ") for word in ("BEGIN", "END"))
-    return f"{head}\n{begin}\n{body.rstrip()}\n{end}"
+    source = inspect.getsource(function)
+    end = ast.parse(source).body[0].body[0].end_lineno  # of the docstring
+    lines = source.splitlines()
+    body = "\n".join(lines[end:]).strip("\n")
+    return "\n".join([*lines[:end], "    ### BEGIN SOLUTION", body, "    ### END SOLUTION"])
+
+
+def _imports(function, code):
+    """Imports, as the function's own file has them, of what it uses and the cells ``code`` do not know yet."""
+    module = inspect.getmodule(function)
+    used = {node.id for node in ast.walk(ast.parse(inspect.getsource(function))) if isinstance(node, ast.Name)}
+    known = {function.__name__, *vars(builtins)}
+    for cell in code:
+        symbols = symtable.symtable(cell.source, f"cell {cell.id}", "exec").get_symbols()
+        known |= {symbol.get_name() for symbol in symbols if symbol.is_assigned() or symbol.is_imported()}
+    statements = {}
+    for node in ast.parse(inspect.getsource(module)).body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            for alias in list(node.names):
+                node.names = [alias]
+                statements[alias.asname or alias.name.partition(".")[0]] = ast.unparse(node)
+    wanted = sorted(used & vars(module).keys() - known)
+    return "".join(statements.get(name, f"from {module.__name__} import {name}") + "\n" for name in wanted)
+
+
+def _tidy(path, text):
+    """The text as ruff would have it in a file at ``path``: imports sorted, lines broken."""
+    ours = 'lint.isort.known-first-party = ["mini_moe"]'  # ruff would look for the file, which is not there yet
+    for command in (["check", "--fix", "--quiet", "--select=I", f"--config={ours}"], ["format"]):
+        ruff = [sys.executable, "-m", "ruff", *command, f"--stdin-filename={path}", "-"]
+        text = subprocess.run(ruff, input=text, capture_output=True, check=True, encoding="utf-8").stdout
+    return text
 
 
 def _nbgrader(grade_id, *, grade=False, locked=False, solution=False, **points):
@@ -162,8 +220,6 @@ def _nbgrader(grade_id, *, grade=False, locked=False, solution=False, **points):
 
 
 def _write(files):
-    if there := [path for path in files if path.exists()]:
-        raise ValueError(f"the name must be a new one, got that of {there[0]}.")
     for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8", newline="\n")
@@ -179,11 +235,22 @@ _METADATA = {
     "language_info": {"name": "python"},
 }
 
-if __name__ == "__main__":
-    kind, *names = sys.argv[1:]
+
+def main(arguments):
+    """Write what is asked for and tell it; what cannot be written leaves by `SystemExit` with a sentence."""
     try:
-        written = {"lesson": lesson, "exercise": exercise}[kind](Path.cwd(), *names)
-    except ValueError as error:
+        match arguments:
+            case ["lesson", name]:
+                written = lesson(Path.cwd(), name)
+            case ["exercise", name, path]:
+                written = exercise(Path.cwd(), name, path)
+            case _:
+                raise ValueError(f"arguments must be lesson NAME or exercise LESSON FUNCTION, got {arguments}.")
+    except (ValueError, SyntaxError) as error:  # a cell of the master may be no Python
         sys.exit(str(error))
     print("\n".join(f"wrote {path.relative_to(Path.cwd())}" for path in written))
     print("What remains to be done: CONTRIBUTING.md, To add an exercise, To add a lesson.")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
