@@ -1,1 +1,1 @@
-"""What a learner sees: cards, quizzes, tables, figures, explorers and verdicts, in one style. Imports no other room."""
+"""What a learner sees: cards, quizzes, tables, figures, explorers and verdicts. Imports no room but `occasion`."""
