@@ -28,9 +28,9 @@ def _cases_of_attention(generator):
 
 
 def _ties(draw, generator):
-    """Scores of 0, many of them equal, and a scale below 0."""
+    """Scores of 0, many of them equal."""
     q, k = (torch.randint(-1, 2, (2, 3, T, 2), generator=generator).float() for T in (3, 4))
-    return q, k, draw(2, 3, 4, 1), -0.5
+    return q, k, draw(2, 3, 4, 1), 0.5
 
 
 def _far_apart(draw):

@@ -51,6 +51,16 @@ def _weighed(weigh):
     return lambda q, k, v, scale: weigh(q @ k.transpose(-2, -1) * scale, _FUTURE(q.shape[-2], k.shape[-2])) @ v
 
 
+def _hidden_before_scaling(number):
+    """Attention that hides first and scales then, for the mistakes."""
+
+    def function(q, k, v, scale):
+        hidden = _FUTURE(q.shape[-2], k.shape[-2])
+        return ((q @ k.transpose(-2, -1)).masked_fill(hidden, number) * scale).softmax(dim=-1) @ v
+
+    return function
+
+
 # A softmax by hand begins with the exponentials of what is seen, made in either way.
 _EXPONENTIALS = (
     lambda scores, future: scores.masked_fill(future, -torch.inf).exp(),
@@ -151,10 +161,13 @@ MISTAKES = (
             "masked with a number too small",
             "To hide by this number is not enough: scores can be of its size, too, and then the future counts. Take "
             "`float('-inf')`.",
-            _attended(hide=hide, number=-number),
+            function,
         )
         for number in (1.0, 10.0, 20.0, 50.0, 100.0, 1000.0, 1e4, 65504.0, 1e5, 1e6)
-        for hide in (_set, _add)
+        for function in (
+            *(_attended(hide=hide, number=-number) for hide in (_set, _add)),
+            _hidden_before_scaling(-number),
+        )
     ),
     Mistake(
         "masked after the softmax",
@@ -208,11 +221,6 @@ MISTAKES = (
         "root of the scale",
         "The root of `scale` is taken: it is the factor itself, already 1 / sqrt(features).",
         _attended(factor=lambda q, scale: scale**0.5),
-    ),
-    Mistake(
-        "sign of the scale lost",
-        "The sign of `scale` is lost: multiply the scores by it as it is.",
-        _attended(factor=lambda q, scale: abs(scale)),
     ),
     Mistake(
         "scaled after the softmax",
