@@ -141,8 +141,8 @@ def _read_record(folder: Path):
     try:
         record = json.loads(path.read_text())
         return record, ModelConfig(**record["model"]), TrainConfig(**record["train"]), PATHS[record["dispatch"]]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise DamagedRun(f"{path} is damaged, or of another version of this library: {error}.") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamagedRun(f"{path} is damaged, or of another version of this library: {error}") from error
 
 
 def resume_command(folder: Path) -> str:

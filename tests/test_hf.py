@@ -29,6 +29,7 @@ STRETCHED = CONFIG.replace(
     rope_scaling=Yarn(factor=4, original_max_position_embeddings=12, mscale=0.7, mscale_all_dim=1.3),
 )  # fmt: skip
 PUBLISHED = Path(__file__).parent / "oracles/deepseek_v3_config.json"  # from huggingface.co/deepseek-ai/DeepSeek-V3
+YARN = json.loads(PUBLISHED.read_text())["rope_scaling"]
 
 
 def model_of(shape: config.ModelConfig) -> Transformer:
@@ -159,6 +160,10 @@ def test_transformers_reads_the_published_file_as_we_do():
     assert fields_of(ours) == fields_of(theirs)
 
 
+def test_what_transformers_takes_where_nothing_is_said_may_be_said():
+    assert read_published(rope_scaling=YARN | {"truncate": True, "attention_factor": None}) == read_published()
+
+
 def test_the_base_among_the_rope_parameters_counts_before_one_beside_them_as_in_transformers():
     fields = config_to_hf(tiny()) | {"rope_theta": 5.0}
     assert config_from_hf(fields).rope_theta == DeepseekV3Config(**fields).rope_parameters["rope_theta"] == 10_000
@@ -268,9 +273,6 @@ def test_wrong_tensors_are_named(folder):
         load_pretrained(folder)
 
 
-YARN = json.loads(PUBLISHED.read_text())["rope_scaling"]
-
-
 @pytest.mark.parametrize(
     "fields, told",
     [
@@ -290,6 +292,8 @@ YARN = json.loads(PUBLISHED.read_text())["rope_scaling"]
         ({"rope_scaling": YARN | {"mscale": 0}}, "mscale must be a positive number, got 0"),
         ({"rope_scaling": YARN | {"attention_factor": 1.2}}, "'yarn' must come without attention_factor, got 1.2"),
         ({"rope_scaling": YARN | {"truncate": False}}, "'yarn' must come without truncate, got False"),
+        ({"rope_scaling": YARN | {"truncate": None}}, "'yarn' must come without truncate, got None"),
+        ({"rope_scaling": YARN | {"stretch": 2}}, "'yarn' must come without stretch, got 2"),
         ({"scoring_func": "softmax"}, "scoring_func must be 'sigmoid', got 'softmax'"),
         ({"kv_lora_rank": ...}, "must have the fields kv_lora_rank"),
         ({"n_group": ...}, "must have the fields n_group"),
