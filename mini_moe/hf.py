@@ -9,7 +9,6 @@ experts of a layer are stacked in two tensors; on disk each expert has three mat
 
 import dataclasses
 import json
-import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from torch import Tensor
 from mini_moe.config import ModelConfig, Yarn
 from mini_moe.files import write_atomically, write_json
 from mini_moe.model import Transformer
+from mini_moe.warning import warn
 
 _FIXED = {"model_type": "deepseek_v3", "hidden_act": "silu", "rope_interleave": True, "tie_word_embeddings": False,
           "attention_bias": False}  # fmt: skip
@@ -71,7 +71,7 @@ def config_from_hf(fields: dict) -> ModelConfig:
             raise ValueError(f"{name} must be {value!r}, got {fields[name]!r}.")
     if unread := [name for name in _UNREAD_FIELDS if fields.get(name)]:
         told = ", ".join(f"{name} = {fields[name]}" for name in unread)
-        warnings.warn(f"Not read yet, and left out of the configuration: {told}.", stacklevel=2)
+        warn(f"Not read yet, and left out of the configuration: {told}.")
     rope = fields.get("rope_scaling") or fields.get("rope_parameters") or {}
     if not isinstance(rope, dict):
         raise ValueError(f"rope_parameters must be an object, got {rope!r}.")
@@ -173,6 +173,9 @@ def load_pretrained(path: str | Path) -> Transformer:
 
     It is made in float32, to be trained; weights in bfloat16 or float16 are widened, which loses nothing.
 
+    Warns:
+        UserWarning: as ``config_from_hf``.
+
     Raises:
         FileNotFoundError: a file is missing; it is named.
         ValueError: a file is damaged, or does not fit this library or the others; file, field or tensor are named.
@@ -186,7 +189,12 @@ def load_pretrained(path: str | Path) -> Transformer:
 
 
 def load_tokenizer(path: str | Path) -> Tokenizer:
-    """The tokenizer in the folder ``path``, as ``save_pretrained`` or transformers wrote it. Errors as above."""
+    """The tokenizer in the folder ``path``, as ``save_pretrained`` or transformers wrote it.
+
+    Raises:
+        FileNotFoundError: ``tokenizer.json`` is missing.
+        ValueError: it is damaged, or does not fit this library.
+    """
 
     def parse(content):
         state = json.loads(content)

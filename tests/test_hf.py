@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, DeepseekV3Config
 
 from mini_moe import Transformer, config, data, hf, moe, run
+from mini_moe.cli import main
 from mini_moe.config import Yarn, deepseek_v3, tiny
 from mini_moe.generate import write_text
 from mini_moe.hf import config_from_hf, config_to_hf, load_pretrained, load_tokenizer, save_pretrained
@@ -178,6 +179,19 @@ def test_what_the_published_file_has_and_nobody_reads_yet_is_told_by_name(name):
     with pytest.warns(UserWarning) as told:
         config_from_hf({key: value for key, value in fields.items() if key != name})
     assert name not in str(told[0].message)
+
+
+def test_the_warning_shows_the_line_of_the_caller_of_any_function(folder):
+    fields = json.loads((folder / "config.json").read_text()) | {"num_nextn_predict_layers": 1}
+    (folder / "config.json").write_text(json.dumps(fields))
+    for read in (
+        lambda: config_from_hf(fields),
+        lambda: load_pretrained(folder),
+        lambda: main(["generate", "--from", str(folder), "--tokens", "1"]),
+    ):
+        with pytest.warns(UserWarning, match="num_nextn_predict_layers = 1") as told:
+            read()
+        assert (told[0].filename, told[0].lineno) == (__file__, read.__code__.co_firstlineno)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors.index.json", "model.safetensors"])
