@@ -47,7 +47,11 @@ def stream(
     temperature: float = 0.0,
     generator: torch.Generator | None = None,
 ) -> Iterator[Tensor]:
-    """Like ``generate``, but yields each new token, (B, 1), as soon as it is drawn. Errors come at once."""
+    """Like ``generate``, but yields each new token, (B, 1), as soon as it is drawn.
+
+    Raises:
+        ValueError: as ``generate``, but at once, not with the first token.
+    """
     T, limit = tokens_BT.shape[1], model.config.max_position_embeddings
     if T == 0:
         raise ValueError("tokens must hold at least one token, got none. Begin with <|endoftext|>.")
