@@ -54,9 +54,9 @@ def stream(
     """
     T, limit = tokens_BT.shape[1], model.config.max_position_embeddings
     if T == 0:
-        raise ValueError("tokens must hold at least one token, got none. Begin with <|endoftext|>.")
+        raise ValueError("tokens_BT must be at least one token long, got none. Begin with <|endoftext|>.")
     if limit < T:
-        raise ValueError(f"tokens must be at most {limit}, the model's context, got {T}. Shorten the prompt.")
+        raise ValueError(f"tokens_BT must be at most {limit} tokens long, the model's context, got {T}. Shorten it.")
     if not 0 <= max_new_tokens <= limit - T:
         raise ValueError(
             f"max_new_tokens must be from 0 to {limit - T} after a prompt of {T} tokens, got {max_new_tokens}."
