@@ -44,15 +44,15 @@ class Yarn:
     Raises:
         ValueError: a field is of another type, or out of its range.
 
-    Source: Peng et al., arXiv 2309.00071, section 3; DeepSeek-V3, arXiv 2412.19437, section 4.3.
+    Source: Peng et al., arXiv 2309.00071, sections 3.2 and 3.4; DeepSeek-V3, arXiv 2412.19437, section 4.3.
     """
 
-    factor: float  # so many times longer; at least 1
-    original_max_position_embeddings: int  # tokens; the longest context of the training so far
-    beta_fast: float = 32.0  # a pair that turns more often than this in that context keeps its speed
-    beta_slow: float = 1.0  # one that turns less often turns ``factor`` times slower
-    mscale: float = 1.0  # sharpens what attention finds by the rotated features
-    mscale_all_dim: float = 1.0  # by the features without position
+    factor: float  # the context becomes so many times longer; 1..
+    original_max_position_embeddings: int  # tokens; the longest context of the training so far; 2 pi beta_slow..
+    beta_fast: float = 32.0  # turns in that context; a pair with more of them keeps its speed; beta_slow..
+    beta_slow: float = 1.0  # turns; a pair with fewer turns ``factor`` times slower; > 0
+    mscale: float = 1.0  # how much sharper attention becomes by the rotated features, > 0
+    mscale_all_dim: float = 1.0  # and by those without position, > 0
 
     def __post_init__(self):
         must = rules_of(self)
