@@ -23,6 +23,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from mini_moe.config import ModelConfig
+from mini_moe.fused import type_of_products
 
 ROOM = 32  # rows of an expert are a multiple of this
 
@@ -143,8 +144,7 @@ class ExpertProduct(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x_ND: Tensor, weights_NK: Tensor, experts_NK: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:
-        kind = x_ND.device.type
-        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x_ND.dtype
+        dtype = type_of_products(x_ND)
         experts, rooms, row_NK = with_room(experts_NK, len(down))
         sizes = [len(some) * room for some, room in zip(experts, rooms, strict=True)]
         pair_J = row_NK.new_zeros(sum(sizes)).scatter(
@@ -200,7 +200,7 @@ PATHS: dict[str, Dispatch] = {"loop": loop, "sliced": sliced, "grouped": grouped
 
 
 def seconds(path: Dispatch, config: ModelConfig, n_tokens: int, precision: str = "float32") -> float:
-    """Median time of a forward and backward pass of one layer's experts, over random tokens and random choices.
+    """Median seconds of a forward and backward pass of one layer's experts, over random tokens and random choices.
 
     Args:
         precision: "float32", or "bfloat16" for autocast.
