@@ -57,9 +57,9 @@ def sort_by_expert(experts_NK: Tensor, n_experts: int) -> tuple[Tensor, Tensor]:
 
     Pair n K + k is the k-th choice of token n: its place in ``experts_NK.flatten()``.
 
-    Returns, both int64:
-        pair_J: the pairs, those of expert 0 first; those of one expert in any order.
-        ends_E: where each expert's pairs end; expert e has pair_J[ends_E[e - 1] : ends_E[e]].
+    Returns:
+        pair_J: int64, the pairs, those of expert 0 first; those of one expert in any order.
+        ends_E: int64, where each expert's pairs end; expert e has pair_J[ends_E[e - 1] : ends_E[e]].
 
     >>> sort_by_expert(torch.tensor([[2, 0], [0, 3]]), n_experts=4)  # expert 1 has none
     (tensor([1, 2, 0, 3]), tensor([2, 2, 3, 4]))

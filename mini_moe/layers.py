@@ -85,7 +85,7 @@ def stretch(speed: Tensor, theta: float, yarn: Yarn) -> Tensor:
     Returns:
         (R / 2,), radians a token.
 
-    Source: Peng et al., arXiv 2309.00071, section 3.2, equations 17 to 20. Departure: there the line goes by turns,
+    Source: Peng et al., arXiv 2309.00071, section 3.2. Departure: there the line goes by turns,
     not by pairs; by pairs it goes in the published code and model.
 
     >>> yarn = Yarn(factor=10, original_max_position_embeddings=628, beta_fast=50)

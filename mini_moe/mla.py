@@ -131,7 +131,7 @@ def sharpen(q_nope: Tensor, q_rope: Tensor, yarn: Yarn) -> tuple[Tensor, Tensor]
     Returns:
         q_nope and q_rope, each of its shape.
 
-    Source: Peng et al., arXiv 2309.00071, section 3.4, equations 21 and 22: m^2 is their 1 / t, and their s is the
+    Source: Peng et al., arXiv 2309.00071, section 3.4: m^2 is their 1 / t, and their s is the
     factor. An s of its own for each kind of features as in the published code.
 
     >>> q_nope, q_rope = sharpen(torch.ones(1), torch.ones(1), Yarn(factor=40, original_max_position_embeddings=4096))
