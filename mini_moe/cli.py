@@ -19,6 +19,11 @@ from mini_moe.train import PRECISIONS, Diverged, TrainConfig
 
 PRESETS = {"tiny": config.tiny, "small": config.small}
 STEPS = {"tiny": 1000, "small": 4000}  # a run without --steps and --seconds: minutes, and an evening
+OPTIONS = {  # by which what the library names in its errors is given here
+    **{"source": "--data", "learning_rate": "--learning-rate"},
+    **{"path": "--from", "tokens_BT": "--prompt", "max_new_tokens": "--tokens"},
+    **{name: f"--{name}" for name in ("steps", "seconds", "seed", "prompt", "temperature")},
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,9 +37,16 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt as error:
         return _complain(error, "stopped.", status=130)
     except (ValueError, OSError) as error:
-        return _complain(error, str(error), status=2)
+        return _complain(error, _as_typed(str(error), options), status=2)
     except Diverged as error:
         return _complain(error, str(error), status=1)
+
+
+def _as_typed(told: str, options: argparse.Namespace) -> str:
+    """What the library tells of an argument, "X must be ..., got ...", told of the option that gave it."""
+    argument, space, rest = told.partition(" ")
+    folder = "--resume" if getattr(options, "resume", None) else "--out"
+    return {**OPTIONS, "folder": folder}.get(argument, argument) + space + rest
 
 
 def _complain(error: BaseException, what: str, status: int) -> int:
@@ -114,7 +126,9 @@ def _tell(report: run.Report) -> None:
 
 def _generate(options: argparse.Namespace) -> int:
     if not (options.folder / "model.safetensors").exists() and (options.folder / "run.json").exists():
-        raise ValueError(f"the run must have ended, got one that was cut off: {run.resume_command(options.folder)}")
+        raise ValueError(
+            f"--from must be a run that has ended, got one that was cut off: {run.resume_command(options.folder)}"
+        )
     _print_text(options.folder, _unicode(options.prompt), options.tokens, options.temperature, options.seed)
     return 0
 
@@ -124,7 +138,7 @@ def _unicode(prompt: str) -> str:
     try:
         return prompt.encode("utf-8", "surrogateescape").decode()
     except UnicodeError:
-        raise ValueError(f"--prompt must be text in UTF-8, got {prompt!r}.") from None
+        raise ValueError(f"prompt must be text in UTF-8, got {prompt!r}.") from None
 
 
 def _print_text(folder: Path, prompt: str, tokens: int, temperature: float, seed: int) -> None:

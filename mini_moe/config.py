@@ -6,6 +6,7 @@ The fields bear the names of the published ``config.json`` of DeepSeek-V3, as in
 
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 _AT_LEAST_ONE = (
@@ -15,8 +16,17 @@ _AT_LEAST_ONE = (
 )
 
 
-def _rules_of(config):
-    """``must`` for the fields of ``config``: what does not hold is told by the field's name."""
+def rules_of(config) -> Callable[[bool, str, str], None]:
+    """``must`` for the fields of a dataclass: what does not hold is told by the field's name.
+
+    Raises:
+        ValueError: a field is not of the type it is annotated with. An integer may stand for a float.
+    """
+    for field in dataclasses.fields(config):
+        wanted, value = field.type, getattr(config, field.name)
+        fits = isinstance(value, int | float if wanted is float else wanted)  # 10000.0 may be written 10000
+        if not fits or (isinstance(value, bool) and wanted is not bool):  # to Python, true is the number 1
+            raise ValueError(f"{field.name} must be of type {getattr(wanted, '__name__', wanted)}, got {value!r}.")
 
     def must(holds, name, rule):
         if not holds:
@@ -32,20 +42,20 @@ class Yarn:
     ``layers.stretch`` slows the slow pairs of rotated features down, ``mla.sharpen`` keeps attention sharp.
 
     Raises:
-        ValueError: a field is out of its range.
+        ValueError: a field is of another type, or out of its range.
 
-    Source: Peng et al., arXiv 2309.00071, section 3; DeepSeek-V3, arXiv 2412.19437, section 4.3.
+    Source: Peng et al., arXiv 2309.00071, sections 3.2 and 3.4; DeepSeek-V3, arXiv 2412.19437, section 4.3.
     """
 
-    factor: float  # so many times longer; at least 1
-    original_max_position_embeddings: int  # tokens; the longest context of the training so far
-    beta_fast: float = 32.0  # a pair that turns more often than this in that context keeps its speed
-    beta_slow: float = 1.0  # one that turns less often turns ``factor`` times slower
-    mscale: float = 1.0  # sharpens what attention finds by the rotated features
-    mscale_all_dim: float = 1.0  # by the features without position
+    factor: float  # the context becomes so many times longer; 1..
+    original_max_position_embeddings: int  # tokens; the longest context of the training so far; 2 pi beta_slow..
+    beta_fast: float = 32.0  # turns in that context; a pair with more of them keeps its speed; beta_slow..
+    beta_slow: float = 1.0  # turns; a pair with fewer turns ``factor`` times slower; > 0
+    mscale: float = 1.0  # how much sharper attention becomes by the rotated features, > 0
+    mscale_all_dim: float = 1.0  # and by those without position, > 0
 
     def __post_init__(self):
-        must = _rules_of(self)
+        must = rules_of(self)
         must(1 <= self.factor < math.inf, "factor", "a number of at least 1")
         for name in ("beta_slow", "mscale", "mscale_all_dim"):
             must(0 < getattr(self, name) < math.inf, name, "a positive number")
@@ -60,7 +70,7 @@ class ModelConfig:
     """Everything that decides the model's parameters and its forward pass, and nothing else.
 
     Raises:
-        ValueError: a field is out of its range, or two fields do not fit together.
+        ValueError: a field is of another type or out of its range, or two fields do not fit together.
 
     Source: DeepSeek-V3 (arXiv 2412.19437), section 4.2, and the published ``config.json``.
     """
@@ -94,9 +104,14 @@ class ModelConfig:
     initializer_range: float = 0.02  # standard deviation of the matrices' initial weights
 
     def __post_init__(self):
-        if isinstance(self.rope_scaling, dict):  # as a run's record in JSON gives it back
-            object.__setattr__(self, "rope_scaling", Yarn(**self.rope_scaling))
-        must = _rules_of(self)
+        if not isinstance(self.rope_scaling, Yarn | None):
+            try:
+                yarn = Yarn(**self.rope_scaling)  # as a run's record in JSON gives it back
+            except TypeError:  # no dict, or not one of these fields
+                told = f"rope_scaling must be None, a Yarn or a dict of its fields, got {self.rope_scaling!r}."
+                raise ValueError(told) from None
+            object.__setattr__(self, "rope_scaling", yarn)
+        must = rules_of(self)
         for name in _AT_LEAST_ONE:
             must(getattr(self, name) >= 1, name, "at least 1")
         must(self.q_lora_rank is None or self.q_lora_rank >= 1, "q_lora_rank", "None or at least 1")

@@ -30,7 +30,6 @@ import json
 import lzma
 import os
 import re
-import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -43,6 +42,7 @@ from tqdm.auto import tqdm
 from mini_moe.corpus import read_corpus
 from mini_moe.files import home, write_atomically
 from mini_moe.progress import clock
+from mini_moe.warning import warn
 
 END = "<|endoftext|>"  # opens every file; token 0
 IGNORE = -100  # a target that does not count: the default ignore_index of torch's cross_entropy
@@ -64,6 +64,9 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
 
     The vocabulary is smaller than asked for if the texts run out of pairs. Only token 0 means END, never a text in
     which it is spelled out: no file can forge the start of another, and decode(encode(text)) == text for every text.
+
+    Raises:
+        ValueError: ``vocab_size`` is below 257.
     """
     if vocab_size < 257:
         raise ValueError(f"vocab_size must be at least 257, the 256 bytes and {END}, got {vocab_size}. Raise it.")
@@ -95,6 +98,18 @@ def load(source: str | os.PathLike | None = None, vocab_size: int = 1024, *, pro
     """A source in tokens; kept under home(), so that the second time takes under a second.
 
     Time on 2 cores for the embedded corpus: 8 s, then 0.2 s.
+
+    Args:
+        source: as for ``read_corpus``.
+        vocab_size: tokens, at least 257.
+        progress: show bars, and what was read.
+
+    Warns:
+        UserWarning: the tokens could not be kept; next time they are made anew.
+
+    Raises:
+        FileNotFoundError, PermissionError: as ``read_corpus``.
+        ValueError: as ``read_corpus`` and ``train_tokenizer``.
     """
     corpus = read_corpus(source, progress=progress)
     key = repr((FORMAT, vocab_size, corpus.train, corpus.heldout)).encode()
@@ -115,7 +130,7 @@ def _build_cache(folder, corpus, vocab_size, progress):
     try:
         _write_cache(folder, tokenizer, train, heldout)
     except OSError as error:
-        warnings.warn(f"The tokens were not kept ({error}). Set MINI_MOE_HOME to a folder to write in.", stacklevel=3)
+        warn(f"The tokens were not kept ({error}). Set MINI_MOE_HOME to a folder to write in.")
     return tokenizer, train, heldout
 
 
@@ -174,6 +189,9 @@ def batch(
     """(inputs_BT, targets_BT), int64: random windows of the tokens, and the same one token later.
 
     The same arguments give the same batch, so a run that is resumed at any step goes on exactly where it stopped.
+
+    Raises:
+        ValueError: there are not more tokens than ``seq_len``, or this is below 1.
     """
     if not 1 <= seq_len < len(tokens):
         raise ValueError(
@@ -191,6 +209,9 @@ def windows(tokens: torch.Tensor, seq_len: int) -> tuple[torch.Tensor, torch.Ten
     """(inputs_NT, targets_NT), int64, for evaluation: every token but the first is the target exactly once.
 
     The last window is filled up with inputs 0 and targets IGNORE.
+
+    Raises:
+        ValueError: ``seq_len`` is below 1, or there are fewer than two tokens.
 
     >>> windows(torch.tensor([0, 7, 8, 9]), seq_len=2)
     (tensor([[0, 7],
@@ -210,6 +231,9 @@ def windows(tokens: torch.Tensor, seq_len: int) -> tuple[torch.Tensor, torch.Ten
 
 def compressed_bits_per_byte(text: bytes) -> dict[str, float]:
     """What the two usual compressors need for the text: the numbers that a model has to beat.
+
+    Raises:
+        ValueError: there is no text.
 
     >>> compressed_bits_per_byte(bytes(100_000))["xz -9"] < 0.1
     True

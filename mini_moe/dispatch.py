@@ -23,6 +23,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from mini_moe.config import ModelConfig
+from mini_moe.fused import type_of_products
 
 ROOM = 32  # rows of an expert are a multiple of this
 
@@ -56,9 +57,9 @@ def sort_by_expert(experts_NK: Tensor, n_experts: int) -> tuple[Tensor, Tensor]:
 
     Pair n K + k is the k-th choice of token n: its place in ``experts_NK.flatten()``.
 
-    Returns, both int64:
-        pair_J: the pairs, those of expert 0 first; those of one expert in any order.
-        ends_E: where each expert's pairs end; expert e has pair_J[ends_E[e - 1] : ends_E[e]].
+    Returns:
+        pair_J: int64, the pairs, those of expert 0 first; those of one expert in any order.
+        ends_E: int64, where each expert's pairs end; expert e has pair_J[ends_E[e - 1] : ends_E[e]].
 
     >>> sort_by_expert(torch.tensor([[2, 0], [0, 3]]), n_experts=4)  # expert 1 has none
     (tensor([1, 2, 0, 3]), tensor([2, 2, 3, 4]))
@@ -143,8 +144,7 @@ class ExpertProduct(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x_ND: Tensor, weights_NK: Tensor, experts_NK: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:
-        kind = x_ND.device.type
-        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x_ND.dtype
+        dtype = type_of_products(x_ND)
         experts, rooms, row_NK = with_room(experts_NK, len(down))
         sizes = [len(some) * room for some, room in zip(experts, rooms, strict=True)]
         pair_J = row_NK.new_zeros(sum(sizes)).scatter(
@@ -200,7 +200,7 @@ PATHS: dict[str, Dispatch] = {"loop": loop, "sliced": sliced, "grouped": grouped
 
 
 def seconds(path: Dispatch, config: ModelConfig, n_tokens: int, precision: str = "float32") -> float:
-    """Median time of a forward and backward pass of one layer's experts, over random tokens and random choices.
+    """Median seconds of a forward and backward pass of one layer's experts, over random tokens and random choices.
 
     Args:
         precision: "float32", or "bfloat16" for autocast.

@@ -13,6 +13,12 @@ from torch import Tensor
 BLOCK = 64  # queries at a time: half of all pairs lie in the future, small blocks skip most of them
 
 
+def type_of_products(x: Tensor) -> torch.dtype:
+    """In which ``x`` is multiplied by matrices: autocast's inside autocast, else its own."""
+    kind = x.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
+
+
 class RotaryFunction(torch.autograd.Function):
     """``layers.apply_rotary``: to turn the pair (a, b) by an angle is to multiply a + ib by cos + i sin.
 
@@ -52,9 +58,7 @@ class RMSNormFunction(torch.autograd.Function):
         n_ND = x_ND * r_N1
         ctx.save_for_backward(n_ND, r_N1, weight)
         ctx.dtype = x.dtype
-        kind = x.device.type
-        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
-        return (weight * n_ND).to(dtype).view_as(x)
+        return (weight * n_ND).to(type_of_products(x)).view_as(x)
 
     @staticmethod
     def backward(ctx, grad: Tensor):

@@ -47,12 +47,16 @@ def stream(
     temperature: float = 0.0,
     generator: torch.Generator | None = None,
 ) -> Iterator[Tensor]:
-    """Like ``generate``, but yields each new token, (B, 1), as soon as it is drawn. Errors come at once."""
+    """Like ``generate``, but yields each new token, (B, 1), as soon as it is drawn.
+
+    Raises:
+        ValueError: as ``generate``, but at once, not with the first token.
+    """
     T, limit = tokens_BT.shape[1], model.config.max_position_embeddings
     if T == 0:
-        raise ValueError("tokens must hold at least one token, got none. Begin with <|endoftext|>.")
+        raise ValueError("tokens_BT must be at least one token long, got none. Begin with <|endoftext|>.")
     if limit < T:
-        raise ValueError(f"tokens must be at most {limit}, the model's context, got {T}. Shorten the prompt.")
+        raise ValueError(f"tokens_BT must be at most {limit} tokens long, the model's context, got {T}. Shorten it.")
     if not 0 <= max_new_tokens <= limit - T:
         raise ValueError(
             f"max_new_tokens must be from 0 to {limit - T} after a prompt of {T} tokens, got {max_new_tokens}."

@@ -9,7 +9,6 @@ experts of a layer are stacked in two tensors; on disk each expert has three mat
 
 import dataclasses
 import json
-import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -22,12 +21,16 @@ from torch import Tensor
 from mini_moe.config import ModelConfig, Yarn
 from mini_moe.files import write_atomically, write_json
 from mini_moe.model import Transformer
+from mini_moe.warning import warn
 
 _FIXED = {"model_type": "deepseek_v3", "hidden_act": "silu", "rope_interleave": True, "tie_word_embeddings": False,
           "attention_bias": False}  # fmt: skip
 
 # The published file has these too; transformers' configuration does not, and always means these values.
 _UNWRITTEN = {"scoring_func": "sigmoid", "topk_method": "noaux_tc", "moe_layer_freq": 1}
+
+# What transformers takes where rope_parameters have other names than a ``Yarn``; for all but this it is None.
+_USUAL = {"truncate": True}
 
 # What a published folder has beyond a ``Transformer``: in ``config.json``, and by the end of a tensor's name.
 _UNREAD_FIELDS = ("quantization_config", "num_nextn_predict_layers")
@@ -68,7 +71,7 @@ def config_from_hf(fields: dict) -> ModelConfig:
             raise ValueError(f"{name} must be {value!r}, got {fields[name]!r}.")
     if unread := [name for name in _UNREAD_FIELDS if fields.get(name)]:
         told = ", ".join(f"{name} = {fields[name]}" for name in unread)
-        warnings.warn(f"Not read yet, and left out of the configuration: {told}.", stacklevel=2)
+        warn(f"Not read yet, and left out of the configuration: {told}.")
     rope = fields.get("rope_scaling") or fields.get("rope_parameters") or {}
     if not isinstance(rope, dict):
         raise ValueError(f"rope_parameters must be an object, got {rope!r}.")
@@ -82,22 +85,17 @@ def config_from_hf(fields: dict) -> ModelConfig:
 
 def _yarn_from_hf(rope: dict) -> Yarn:
     known = {"type", "rope_type", "rope_theta"} | {field.name for field in dataclasses.fields(Yarn)}
-    if unknown := sorted(name for name in rope.keys() - known if rope[name] is not None):
+    if unknown := sorted(name for name in rope.keys() - known if rope[name] != _USUAL.get(name)):
         raise ValueError(f"rope_type 'yarn' must come without {unknown[0]}, got {rope[unknown[0]]!r}.")
     return _filled(Yarn, rope, "rope_type 'yarn'")
 
 
 def _filled(kind: type, fields: dict, owner: str) -> Any:
-    """A dataclass with its fields from a JSON file, where each has to be, and of its type."""
-    needed = dataclasses.fields(kind)
-    if missing := [field.name for field in needed if field.name not in fields]:
+    """A dataclass with its fields from a JSON file, where each has to be."""
+    needed = [field.name for field in dataclasses.fields(kind)]
+    if missing := [name for name in needed if name not in fields]:
         raise ValueError(f"{owner} must have the fields {', '.join(missing)}.")
-    for field in needed:
-        wanted, value = field.type, fields[field.name]
-        fits = isinstance(value, int | float if wanted is float else wanted)  # 10000.0 may be written 10000
-        if not fits or (isinstance(value, bool) and wanted is not bool):  # to Python, true is the number 1
-            raise ValueError(f"{field.name} must be of type {getattr(wanted, '__name__', wanted)}, got {value!r}.")
-    return kind(**{field.name: fields[field.name] for field in needed})
+    return kind(**{name: fields[name] for name in needed})
 
 
 def state_to_hf(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -175,6 +173,9 @@ def load_pretrained(path: str | Path) -> Transformer:
 
     It is made in float32, to be trained; weights in bfloat16 or float16 are widened, which loses nothing.
 
+    Warns:
+        UserWarning: as ``config_from_hf``.
+
     Raises:
         FileNotFoundError: a file is missing; it is named.
         ValueError: a file is damaged, or does not fit this library or the others; file, field or tensor are named.
@@ -188,7 +189,12 @@ def load_pretrained(path: str | Path) -> Transformer:
 
 
 def load_tokenizer(path: str | Path) -> Tokenizer:
-    """The tokenizer in the folder ``path``, as ``save_pretrained`` or transformers wrote it. Errors as above."""
+    """The tokenizer in the folder ``path``, as ``save_pretrained`` or transformers wrote it.
+
+    Raises:
+        FileNotFoundError: ``tokenizer.json`` is missing.
+        ValueError: it is damaged, or does not fit this library.
+    """
 
     def parse(content):
         state = json.loads(content)

@@ -79,9 +79,14 @@ def stretch(speed: Tensor, theta: float, yarn: Yarn) -> Tensor:
 
     Args:
         speed: (R / 2,), radians a token: theta^(-2 i / R).
+        theta: the base of the wavelengths; above 1.
+        yarn: by how much the context grows, and which pairs are slowed down.
 
-    Source: Peng et al., arXiv 2309.00071, section 3.2. Departure: there the line goes by turns, not by pairs; by
-    pairs it goes in the published code and model.
+    Returns:
+        (R / 2,), radians a token.
+
+    Source: Peng et al., arXiv 2309.00071, section 3.2. Departure: there the line goes by turns,
+    not by pairs; by pairs it goes in the published code and model.
 
     >>> yarn = Yarn(factor=10, original_max_position_embeddings=628, beta_fast=50)
     >>> stretch(torch.tensor([1.0, 0.1, 0.01, 0.001]), 10_000.0, yarn)  # about 100, 10, 1 and 0.1 turns

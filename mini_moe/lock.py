@@ -32,6 +32,7 @@ def only_one(folder: Path) -> Iterator[None]:
 
     Raises:
         ValueError: another process is in it; its number is told.
+        OSError: the folder is not there, or cannot be written in.
     """
     path = folder / ".lock"
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -40,10 +41,11 @@ def only_one(folder: Path) -> Iterator[None]:
             with naming(path):
                 _take(file)
         except (BlockingIOError, PermissionError):  # what the two systems call it
-            holder = os.read(file, 32).decode() or "of unknown number"  # it may not have written yet
+            number = os.read(file, 32).decode()
+            holder = f"process {number}" if number else "another process"  # it may not have written its number yet
             raise ValueError(
-                f"{folder} must be in use by one process at a time, got a second: process {holder} trains there. "
-                "Wait until it has ended, or stop it."
+                f"folder must be one that no other process trains in, got {folder}: {holder} is training there. "
+                "Wait until that has ended, stop it, or use another folder."
             ) from None
         with naming(path):
             os.ftruncate(file, 0)

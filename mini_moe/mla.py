@@ -123,8 +123,16 @@ def sharpen(q_nope: Tensor, q_rope: Tensor, yarn: Yarn) -> tuple[Tensor, Tensor]
 
     The published model has 1 for both, so all scores are multiplied by m(1)^2.
 
-    Source: Peng et al., arXiv 2309.00071, section 3.4; one ``mscale`` for each kind of features as in the published
-    code.
+    Args:
+        q_nope: (..., P), the features without position.
+        q_rope: (..., R), those that are rotated, before or after.
+        yarn: gives the factor and an s for each kind.
+
+    Returns:
+        q_nope and q_rope, each of its shape.
+
+    Source: Peng et al., arXiv 2309.00071, section 3.4: m^2 is their 1 / t, and their s is the
+    factor. An s of its own for each kind of features as in the published code.
 
     >>> q_nope, q_rope = sharpen(torch.ones(1), torch.ones(1), Yarn(factor=40, original_max_position_embeddings=4096))
     >>> q_nope, q_rope  # (0.1 * 3.69 + 1)^2

@@ -59,6 +59,8 @@ def start(
 ) -> Report:
     """Begin a run in an empty or new folder.
 
+    What stops the training bears a note: what is kept, and how the run goes on.
+
     Args:
         source: a file or folder of text; None is the embedded corpus.
         seconds: train for so long instead of ``train_config.steps``; measuring and writing come on top.
@@ -66,8 +68,16 @@ def start(
         dispatch: the path of the expert product; None takes what is fastest here, by measurement. Precision and path
             are kept in ``run.json``: they decide the last bits.
 
+    Warns:
+        UserWarning: the text's tokens could not be kept; see ``data.load``.
+
     Raises:
-        ValueError: the folder holds a run already, another process trains in it, or an argument is out of range.
+        FileNotFoundError, PermissionError: ``source`` is not there, or may not be read.
+        ValueError: ``folder`` is a file, or holds something already; another process trains in it; an argument is out
+            of range; or ``source`` has too little text for the vocabulary or the windows.
+        Diverged: the loss, its gradient or a weight is no longer a finite number.
+        OSError: a file cannot be written, as on a full disk; it is named.
+        KeyboardInterrupt: Ctrl-C was pressed twice, or before the training began.
     """
     _must_be_new(folder)
     for name, value, known in (("precision", precision, PRECISIONS), ("dispatch", dispatch, PATHS)):
@@ -88,12 +98,15 @@ def start(
 
 
 def _must_be_new(folder: Path) -> None:
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir():
+        raise ValueError(f"folder must be a new folder, got {folder}, and {there} is a file.")
     if (folder / "run.json").exists():
         raise ValueError(
-            f"out must be a new folder, got {folder}, which holds a run. Go on with it: {resume_command(folder)}"
+            f"folder must be a new folder, got {folder}, which holds a run. Go on with it: {resume_command(folder)}"
         )
     if found := [path.name for path in folder.glob("*") if not path.name.startswith(".")]:
-        raise ValueError(f"out must be a new or an empty folder, got {folder}, which holds {found[0]}.")
+        raise ValueError(f"folder must be a new or an empty folder, got {folder}, which holds {found[0]}.")
 
 
 def resume(folder: Path, **changes) -> Report:
@@ -103,13 +116,18 @@ def resume(folder: Path, **changes) -> Report:
         changes: fields of ``TrainConfig`` to change, such as more ``steps`` in all or a lower ``learning_rate``.
             Without any the run ends bit for bit where it would have ended uninterrupted, on the same machine.
 
+    Warns:
+        UserWarning: as ``start``.
+
     Raises:
-        DamagedRun: there is no run, or no whole checkpoint.
+        DamagedRun: there is no run, its record cannot be read, or no whole checkpoint is left.
         ValueError: the text is no longer the one that the run began with, another process trains in the folder, or a
             change is out of range.
+        TypeError: a change names no field of ``TrainConfig``.
+        FileNotFoundError, PermissionError, Diverged, OSError, KeyboardInterrupt: as ``start``, with the same notes.
     """
     if not (folder / "run.json").exists():
-        raise DamagedRun(f"resume must name the folder of a run, got {folder}, which has no run.json.")
+        raise DamagedRun(f"folder must be the folder of a run, got {folder}, which has no run.json.")
     with only_one(folder):
         record, model_config, train_config, dispatch = _read_record(folder)
         changed = dataclasses.replace(train_config, **changes)
@@ -141,8 +159,8 @@ def _read_record(folder: Path):
     try:
         record = json.loads(path.read_text())
         return record, ModelConfig(**record["model"]), TrainConfig(**record["train"]), PATHS[record["dispatch"]]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise DamagedRun(f"{path} is damaged, or of another version of this library: {error}.") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamagedRun(f"{path} is damaged, or of another version of this library: {error}") from error
 
 
 def resume_command(folder: Path) -> str:

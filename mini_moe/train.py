@@ -37,6 +37,7 @@ from tqdm.auto import tqdm
 
 from mini_moe import data
 from mini_moe.balance import expert_load, load_ratio, sequence_balance_loss, update_bias
+from mini_moe.config import rules_of
 from mini_moe.model import Output
 from mini_moe.moe import MoE, Routing
 
@@ -48,7 +49,7 @@ class TrainConfig:
     """Everything that decides a run but the model and the text.
 
     Raises:
-        ValueError: a field is out of its range.
+        ValueError: a field is of another type, or out of its range.
     """
 
     steps: int  # optimizer steps, 1..
@@ -66,19 +67,15 @@ class TrainConfig:
     seed: int = 0  # of the first weights and of the batches, 0..2**63 - 1
 
     def __post_init__(self):
-        if self.precision not in PRECISIONS:
-            raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision}.")
+        must = rules_of(self)
+        must(self.precision in PRECISIONS, "precision", f"one of {', '.join(PRECISIONS)}")
         for name in ("steps", "batch_size", "context"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        if not 0 <= self.seed < 2**63:
-            raise ValueError(f"seed must be from 0 to 2**63 - 1, got {self.seed}.")
+            must(getattr(self, name) >= 1, name, "at least 1")
+        must(0 <= self.seed < 2**63, "seed", "from 0 to 2**63 - 1")
         for name in ("learning_rate", "embedding_factor", "head_factor", "grad_clip"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be a positive number, got {getattr(self, name)}.")
+            must(0 < getattr(self, name) < math.inf, name, "a positive number")
         for name in ("warmup_steps", "weight_decay", "balance_alpha", "bias_gamma"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}.")
+            must(0 <= getattr(self, name) < math.inf, name, "a finite number, at least 0")
 
 
 class Diverged(ArithmeticError):

@@ -23,10 +23,22 @@ def choose(
     precision: str | None,
     dispatch: str | None,
 ) -> tuple[TrainConfig, str]:
-    """The configuration with its precision, and the path of the expert product: what is faster, where it is None.
+    """What is faster here, by a few steps of each: the precision of a run and its path of the expert product.
 
     Args:
-        seconds: of the whole run; sets its steps.
+        model_config: of the model to be trained.
+        train_config: of the run, but for what is chosen here.
+        dataset: its training tokens are those of the steps.
+        seconds: for about so long the run is to train; sets its ``steps``. None leaves them.
+        precision: one of ``train.PRECISIONS``; None takes the faster one.
+        dispatch: a name in ``dispatch.PATHS``; None takes the fastest one, measured in each precision.
+
+    Returns:
+        ``train_config`` with its precision and steps, and the name of the path.
+
+    Raises:
+        ValueError: there are not enough tokens for a window.
+        Diverged: the model's loss is not finite within these few steps.
     """
     tokens_a_step = train_config.batch_size * train_config.context
     precisions = [precision] if precision else PRECISIONS

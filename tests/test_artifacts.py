@@ -116,12 +116,29 @@ def test_an_unknown_record_is_told_which_there_are():
     assert json.loads((ARTIFACTS / "tiny" / "config.json").read_text())["model_type"] == "deepseek_v3"
 
 
+def fastest_row(rows, start):
+    return min((row for name, row in rows.items() if name.startswith(start)), key=lambda row: row["ms"])
+
+
 def test_the_readme_tells_the_dispatch_record():
-    results = recorded("dispatch")["results"]
-    layers, counts = results["layers, small"], results["experts, small"]
-    rivals = "transformers", "dense, same active", "dense, same total"
-    pairs = [(fastest(layers, "MoE"), fastest(layers, rival)) for rival in rivals]
-    pairs.append((fastest(counts, "E = 64,"), fastest(counts, "E = 4,")))
-    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-    told = re.findall(r"\| ([\d.]+) ms : ([\d.]+) ms \|", readme)
-    assert told == [(f"{ours[0]:.1f}", f"{theirs[0]:.1f}") for ours, theirs in pairs]
+    record = recorded("dispatch")
+    layers, counts = record["results"]["layers, small"], record["results"]["experts, small"]
+    ours, many = fastest_row(layers, "MoE"), fastest_row(counts, "E = 64,")
+    few, theirs = fastest_row(counts, "E = 4,"), fastest_row(layers, "transformers")
+    same_total, same_active = fastest_row(layers, "dense, same total"), fastest_row(layers, "dense, same active")
+    assert ours["ratio"] == few["ratio"] == [1, 1, 1], "what the recorded ratios are to"
+    expected = [
+        (theirs, ours, theirs["ratio"][0]),
+        (same_total, ours, same_total["ratio"][0]),
+        (ours, same_active, 1 / same_active["ratio"][0]),  # the rounds are odd: the median of the inverse ratios
+        (many, few, many["ratio"][0]),
+    ]
+    speed = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8").partition("## Speed")[2]
+    told = re.findall(r"\| ([\d.]+) ms : ([\d.]+) ms \| ([\d.]+) \|", speed)
+    assert told == [(f"{a['ms'][0]:.1f}", f"{b['ms'][0]:.1f}", f"{ratio:.2f}") for a, b, ratio in expected]
+    assert f"`{record['run']['command']}`, {record['run']['date']}" in speed
+    writing = record["results"]["decoding, small"]
+    one, other = (
+        fastest({n: writing[n] for n in writing if n.startswith("transformers") == rival}) for rival in (0, 1)
+    )
+    assert f"{one[0]:.2f} ms against {other[0]:.2f} ms" in speed

@@ -51,46 +51,56 @@ def test_the_same_seed_writes_the_same_text(model, capsys):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["train", "--resume", "nowhere"], "no run.json"),
-        (["train", "--steps", "0", "--out", "x"], "steps must be at least 1, got 0"),
-        (["train", "--seconds", "-1", "--out", "x"], "seconds must be above 0"),
-        (["train", "--seconds", "nan", "--out", "x"], "seconds must be above 0 and below 1e9, got nan"),
-        (["train", "--seconds", "inf", "--out", "x"], "seconds must be above 0 and below 1e9, got inf"),
-        (["train", "--learning-rate", "nan", "--out", "x"], "learning_rate must be a positive number, got nan"),
-        (["train", "--learning-rate", "inf", "--out", "x"], "learning_rate must be a positive number, got inf"),
-        (["train", "--seed", "-1", "--out", "x"], "seed must be from 0 to 2**63 - 1, got -1"),
-        (["train", "--seed", str(2**64), "--out", "x"], "seed must be from 0 to 2**63 - 1"),
-        (["train", "--data", "no/such/path", "--out", "x"], "no/such/path"),
-        (["generate", "--from", "nowhere"], "config.json"),
+        (["train", "--resume", "nowhere"], "--resume must be the folder of a run, got nowhere, which has no run.json"),
+        (["train", "--resume", "a file"], "--resume must be the folder of a run, got a file, which has no run.json"),
+        (["train", "--out", "a file"], "--out must be a new folder, got a file, and a file is a file."),
+        (["train", "--out", "a file/x"], "--out must be a new folder, got a file/x, and a file is a file."),
+        (["train", "--out", "."], "--out must be a new or an empty folder, got ., which holds a file."),
+        (["train", "--steps", "0", "--out", "x"], "--steps must be at least 1, got 0"),
+        (["train", "--seconds", "-1", "--out", "x"], "--seconds must be above 0"),
+        (["train", "--seconds", "nan", "--out", "x"], "--seconds must be above 0 and below 1e9, got nan"),
+        (["train", "--seconds", "inf", "--out", "x"], "--seconds must be above 0 and below 1e9, got inf"),
+        (["train", "--learning-rate", "nan", "--out", "x"], "--learning-rate must be a positive number, got nan"),
+        (["train", "--learning-rate", "inf", "--out", "x"], "--learning-rate must be a positive number, got inf"),
+        (["train", "--seed", "-1", "--out", "x"], "--seed must be from 0 to 2**63 - 1, got -1"),
+        (["train", "--seed", str(2**64), "--out", "x"], "--seed must be from 0 to 2**63 - 1"),
+        (
+            ["train", "--data", "no/such/path", "--out", "x"],
+            "--data must be a file, a folder or the name of a data set",
+        ),
+        (["train", "--data", "a file", "--out", "x"], "--data must hold at least 20 kB of readable text, got 'a file'"),
+        (["generate", "--from", "nowhere"], "--from must be a folder with config.json, got nowhere"),
+        (["generate", "--from", "a file"], "--from must be a folder with config.json, got a file"),
         (["train", "--resume", "x", "--seconds", "3"], "--seconds must not be given"),
     ],
 )
 def test_what_the_caller_did_wrong_is_one_line_and_leaves_no_folder(arguments, says, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "a file").write_text("in the way")
     assert main(arguments) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
-    assert error.startswith("mini-moe: ") and says in error
+    assert error.startswith(f"mini-moe: {says}")
     assert not (tmp_path / "x").exists()
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--temperature", "nan"], "temperature must be a finite number, at least 0, got nan"),
-        (["--temperature", "inf"], "temperature must be a finite number, at least 0, got inf"),
-        (["--temperature", "-1"], "temperature must be a finite number, at least 0, got -1.0"),
-        (["--tokens", "-1"], "max_new_tokens must be from 0 to"),
-        (["--tokens", "64"], "max_new_tokens must be from 0 to"),
-        (["--seed", "-1"], "seed must be from 0 to 2**63 - 1, got -1"),
-        (["--seed", str(2**64)], "seed must be from 0 to 2**63 - 1"),
-        (["--prompt", "0" * CONTEXT], f"tokens must be at most {CONTEXT}, the model's context, got {CONTEXT + 1}"),
+        (["--temperature", "nan"], "--temperature must be a finite number, at least 0, got nan"),
+        (["--temperature", "inf"], "--temperature must be a finite number, at least 0, got inf"),
+        (["--temperature", "-1"], "--temperature must be a finite number, at least 0, got -1.0"),
+        (["--tokens", "-1"], "--tokens must be from 0 to"),
+        (["--tokens", "64"], "--tokens must be from 0 to"),
+        (["--seed", "-1"], "--seed must be from 0 to 2**63 - 1, got -1"),
+        (["--seed", str(2**64)], "--seed must be from 0 to 2**63 - 1"),
+        (["--prompt", "0" * CONTEXT], f"--prompt must be at most {CONTEXT} tokens long, the model's context, got "),
         (["--prompt", "\udcff"], "--prompt must be text in UTF-8, got"),
     ],
 )
 def test_what_is_wrong_with_a_text_to_write_is_said_before_anything_is_printed(arguments, says, model, capsys):
     assert main(["generate", "--from", model, "--tokens", "4", *arguments]) == 2
     out, error = capsys.readouterr()
-    assert out == "" and error.startswith("mini-moe: ") and error.count("\n") == 1 and says in error
+    assert out == "" and error.startswith(f"mini-moe: {says}") and error.count("\n") == 1
 
 
 @pytest.mark.parametrize("temperature", ["0", "1e-320", "1e-38", "1e-3", "1e300"])

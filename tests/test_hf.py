@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, DeepseekV3Config
 
 from mini_moe import Transformer, config, data, hf, moe, run
+from mini_moe.cli import main
 from mini_moe.config import Yarn, deepseek_v3, tiny
 from mini_moe.generate import write_text
 from mini_moe.hf import config_from_hf, config_to_hf, load_pretrained, load_tokenizer, save_pretrained
@@ -29,6 +30,7 @@ STRETCHED = CONFIG.replace(
     rope_scaling=Yarn(factor=4, original_max_position_embeddings=12, mscale=0.7, mscale_all_dim=1.3),
 )  # fmt: skip
 PUBLISHED = Path(__file__).parent / "oracles/deepseek_v3_config.json"  # from huggingface.co/deepseek-ai/DeepSeek-V3
+YARN = json.loads(PUBLISHED.read_text())["rope_scaling"]
 
 
 def model_of(shape: config.ModelConfig) -> Transformer:
@@ -159,6 +161,10 @@ def test_transformers_reads_the_published_file_as_we_do():
     assert fields_of(ours) == fields_of(theirs)
 
 
+def test_what_transformers_takes_where_nothing_is_said_may_be_said():
+    assert read_published(rope_scaling=YARN | {"truncate": True, "attention_factor": None}) == read_published()
+
+
 def test_the_base_among_the_rope_parameters_counts_before_one_beside_them_as_in_transformers():
     fields = config_to_hf(tiny()) | {"rope_theta": 5.0}
     assert config_from_hf(fields).rope_theta == DeepseekV3Config(**fields).rope_parameters["rope_theta"] == 10_000
@@ -173,6 +179,19 @@ def test_what_the_published_file_has_and_nobody_reads_yet_is_told_by_name(name):
     with pytest.warns(UserWarning) as told:
         config_from_hf({key: value for key, value in fields.items() if key != name})
     assert name not in str(told[0].message)
+
+
+def test_the_warning_shows_the_line_of_the_caller_of_any_function(folder):
+    fields = json.loads((folder / "config.json").read_text()) | {"num_nextn_predict_layers": 1}
+    (folder / "config.json").write_text(json.dumps(fields))
+    for read in (
+        lambda: config_from_hf(fields),
+        lambda: load_pretrained(folder),
+        lambda: main(["generate", "--from", str(folder), "--tokens", "1"]),
+    ):
+        with pytest.warns(UserWarning, match="num_nextn_predict_layers = 1") as told:
+            read()
+        assert (told[0].filename, told[0].lineno) == (__file__, read.__code__.co_firstlineno)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors.index.json", "model.safetensors"])
@@ -268,9 +287,6 @@ def test_wrong_tensors_are_named(folder):
         load_pretrained(folder)
 
 
-YARN = json.loads(PUBLISHED.read_text())["rope_scaling"]
-
-
 @pytest.mark.parametrize(
     "fields, told",
     [
@@ -290,6 +306,8 @@ YARN = json.loads(PUBLISHED.read_text())["rope_scaling"]
         ({"rope_scaling": YARN | {"mscale": 0}}, "mscale must be a positive number, got 0"),
         ({"rope_scaling": YARN | {"attention_factor": 1.2}}, "'yarn' must come without attention_factor, got 1.2"),
         ({"rope_scaling": YARN | {"truncate": False}}, "'yarn' must come without truncate, got False"),
+        ({"rope_scaling": YARN | {"truncate": None}}, "'yarn' must come without truncate, got None"),
+        ({"rope_scaling": YARN | {"stretch": 2}}, "'yarn' must come without stretch, got 2"),
         ({"scoring_func": "softmax"}, "scoring_func must be 'sigmoid', got 'softmax'"),
         ({"kv_lora_rank": ...}, "must have the fields kv_lora_rank"),
         ({"n_group": ...}, "must have the fields n_group"),

@@ -55,7 +55,7 @@ def holder(tmp_path):
 
 
 def test_a_second_process_is_refused_and_told_which_is_in_the_folder(tmp_path, holder):
-    with pytest.raises(ValueError, match=f"process {holder.pid} trains there"), only_one(tmp_path / "held"):
+    with pytest.raises(ValueError, match=f"process {holder.pid} is training there"), only_one(tmp_path / "held"):
         pass
     holder.communicate()  # it ends
     with only_one(tmp_path / "held"):
@@ -73,7 +73,11 @@ def test_the_folder_is_free_after_an_error_and_another_folder_all_the_time(tmp_p
     (tmp_path / "other").mkdir()
     with pytest.raises(ZeroDivisionError), only_one(tmp_path), only_one(tmp_path / "other"):
         raise ZeroDivisionError
-    with only_one(tmp_path), pytest.raises(ValueError, match="must be in use by one process"), only_one(tmp_path):
+    with (
+        only_one(tmp_path),
+        pytest.raises(ValueError, match="must be one that no other process trains in"),
+        only_one(tmp_path),
+    ):
         pass
 
 
@@ -83,10 +87,10 @@ def test_neither_start_nor_resume_trains_where_another_process_does(tmp_path, co
 
     for name in ("choose", "train", "load_checkpoint"):
         monkeypatch.setattr(run, name, never)
-    with pytest.raises(ValueError, match=f"process {holder.pid} trains there"):
+    with pytest.raises(ValueError, match=f"process {holder.pid} is training there"):
         run.start(tmp_path / "held", NANO, SETTINGS, corpus)
     (tmp_path / "held" / "run.json").write_text("{}")
-    with pytest.raises(ValueError, match=f"process {holder.pid} trains there"):
+    with pytest.raises(ValueError, match=f"process {holder.pid} is training there"):
         run.resume(tmp_path / "held")
 
 
@@ -100,5 +104,5 @@ def test_of_two_starts_in_the_same_moment_exactly_one_trains(tmp_path, corpus):
     ends = [(process.communicate()[1], process.returncode) for process in both]
     assert sorted(code for _, code in ends) == [0, 1], ends
     (refused,) = (error for error, code in ends if code)
-    assert "must be in use by one process" in refused or "which holds a run" in refused
+    assert "must be one that no other process trains in" in refused or "which holds a run" in refused
     assert weights_of(tmp_path / "run") == weights_of(tmp_path / "alone")

@@ -92,11 +92,25 @@ def test_an_unknown_path_of_the_expert_product_is_told_which_there_are(tmp_path,
     assert not (tmp_path / "run").exists()
 
 
-def test_a_truncated_record_of_a_run_is_named(uninterrupted):
+def test_that_the_tokens_cannot_be_kept_is_told_at_the_line_that_starts_or_resumes(tmp_path, corpus, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("MINI_MOE_HOME", str(tmp_path / "file"))
+    for go in (
+        lambda: run.start(tmp_path / "run", NANO, SETTINGS, corpus, precision="float32", dispatch="grouped"),
+        lambda: run.resume(tmp_path / "run"),
+    ):
+        with pytest.warns(UserWarning, match="The tokens were not kept") as told:
+            go()
+        assert (told[0].filename, told[0].lineno) == (__file__, go.__code__.co_firstlineno)
+
+
+def test_a_damaged_record_of_a_run_is_named(uninterrupted):
     path = uninterrupted / "run.json"
-    path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(DamagedRun, match=r"run\.json is damaged"):
-        run.resume(uninterrupted)
+    whole = path.read_text()
+    for damaged in (whole[:-100], whole.replace('"hidden_size": 32', '"hidden_size": "32"'), "null", "\udcff"):
+        path.write_text(damaged, errors="surrogateescape")
+        with pytest.raises(DamagedRun, match=r"run\.json is damaged"):
+            run.resume(uninterrupted)
 
 
 def test_a_truncated_newest_checkpoint_is_passed_over(

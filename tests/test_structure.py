@@ -23,9 +23,9 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "mini_moe"
 # Each file may import from the files before it. `course` and `cli` stand above the library.
 ORDER = (
-    "kernels", "files", "lock", "progress", "config", "fused", "layers", "mla", "dispatch", "router", "balance", "moe",
-    "fp8", "mtp", "model", "generate", "cost", "corpus", "data", "tasks", "train", "trial", "provenance", "hf",
-    "checkpoint", "run", "grpo", "distill", "parallel", "course", "cli",
+    "kernels", "files", "lock", "progress", "warning", "config", "fused", "layers", "mla", "dispatch", "router",
+    "balance", "moe", "fp8", "mtp", "model", "generate", "cost", "corpus", "data", "tasks", "train", "trial",
+    "provenance", "hf", "checkpoint", "run", "grpo", "distill", "parallel", "course", "cli",
 )  # fmt: skip
 # And inside `course`, each room from those before it.
 ROOMS = ("occasion", "display", "checking", "exercises", "check", "publish", "experiments")
@@ -46,6 +46,9 @@ def imports_of(path: Path) -> set[str]:
 
 def place_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+LIBRARY = [path for path in sorted(PACKAGE.rglob("*.py")) if place_of(path) != "course"]
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -128,12 +131,31 @@ def lines_of_code(path: Path) -> int:
 
 
 def test_the_library_stays_small():
-    assert sum(lines_of_code(path) for path in PACKAGE.rglob("*.py") if place_of(path) != "course") < 2500
+    assert sum(map(lines_of_code, LIBRARY)) < 2500
 
 
 def functions_of(source: str) -> dict[str, str]:
     """Top-level functions by name, as syntax without layout and comments."""
     return {node.name: ast.dump(node) for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)}
+
+
+def public_functions(path: Path) -> list[ast.FunctionDef]:
+    """Those of a file and of its classes."""
+    bodies = [ast.parse(path.read_text(encoding="utf-8")).body]
+    bodies += [node.body for node in bodies[0] if isinstance(node, ast.ClassDef)]
+    functions = [node for body in bodies for node in body if isinstance(node, ast.FunctionDef)]
+    return [function for function in functions if not function.name.startswith("_")]
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_function_that_raises_or_warns_says_so(path):
+    for function in public_functions(path):
+        told = ast.get_docstring(function) or ""
+        for node in ast.walk(function):
+            if isinstance(node, ast.Raise) and node.exc:
+                assert "Raises:" in told, f"{function.name}, line {node.lineno}"
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "warn":
+                assert "Warns:" in told, f"{function.name}, line {node.lineno}"
 
 
 def code_of(notebook: Path) -> str:
@@ -144,9 +166,8 @@ def code_of(notebook: Path) -> str:
 @pytest.mark.parametrize("master", MASTERS, ids=lambda path: path.stem)
 def test_a_master_defines_a_library_function_as_the_library_does(master):
     library = {}
-    for path in PACKAGE.rglob("*.py"):
-        if place_of(path) != "course":
-            library |= functions_of(path.read_text(encoding="utf-8"))
+    for path in LIBRARY:
+        library |= functions_of(path.read_text(encoding="utf-8"))
     taught = functions_of(code_of(master))
     assert {name for name in taught if name in library}, "a lesson teaches functions of the library"
     for name in taught.keys() & library.keys():

@@ -56,9 +56,10 @@ def check(function):
 def _asked_for(frame):
     """The name of which ``name = check(...)`` or ``check(name)`` speaks, in the frame that calls; else None."""
     call = executing.Source.executing(frame).node
-    if isinstance(getattr(call, "parent", None), ast.Assign) and isinstance(call.parent.targets[0], ast.Name):
-        return call.parent.targets[0].id
-    return call.args[0].id if call and call.args and isinstance(call.args[0], ast.Name) else None
+    parent = getattr(call, "parent", None)
+    target = parent.targets[0] if isinstance(parent, ast.Assign) else getattr(parent, "target", None)
+    names = [node.id for node in (target, *getattr(call, "args", ())) if isinstance(node, ast.Name)]
+    return names[0] if names else None
 
 
 def _another_name(function, exercise):

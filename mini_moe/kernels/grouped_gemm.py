@@ -159,7 +159,11 @@ def grouped_gemm(x_JD: Tensor, weight_EOD: Tensor, ends_E: Tensor) -> Tensor:
 
 
 def check_arguments(x_JD: Tensor, weight_EOD: Tensor, ends_E: Tensor) -> None:
-    """ValueError for all that can be told without reading numbers."""
+    """All that can be told without reading numbers.
+
+    Raises:
+        ValueError: shapes, types or devices do not fit, or the tensors lie on a CPU while the kernels are compiled.
+    """
     if x_JD.ndim != 2 or weight_EOD.ndim != 3 or x_JD.shape[1] != weight_EOD.shape[2]:
         raise ValueError(
             "x_JD and weight_EOD must be of shapes (J, D) and (E, O, D), got "

@@ -16,9 +16,9 @@ def tile_table(ends_E: Tensor, block: int) -> tuple[Tensor, Tensor]:
     Args:
         ends_E: where each expert's rows end, the rows being sorted by expert.
 
-    Returns, both int64, also where there are no tiles; tiles may come in any order:
-        expert_Z: whose rows each tile holds; experts without rows have no tile.
-        row_Z: the first row of each tile.
+    Returns:
+        expert_Z: int64, whose rows each tile holds; experts without rows have no tile. Tiles may come in any order.
+        row_Z: int64, the first row of each tile; both are empty where there are no rows.
 
     Raises:
         ValueError: ``block`` is below 1.

@@ -100,6 +100,16 @@ def test_what_bears_another_name_is_told_the_right_one_and_the_lesson_goes_on(gi
         check(normalise)
 
 
+def test_the_expected_name_is_found_in_every_way_to_write_the_call(capsys):
+    if normalise := check(lambda x, eps: x):
+        assert normalise is reference
+    normalise: object = check(lambda x, eps: x)
+    assert normalise is reference
+    (normalise,) = (check(lambda x, eps: x),)
+    assert normalise is not reference, "no exercise is named here"
+    assert capsys.readouterr().out.count("`def normalise(...)` is expected") == 2
+
+
 def test_a_name_that_no_exercise_bears_stops_nobody_and_the_near_one_is_told(capsys, monkeypatch):
     def normalize(x, eps):
         return x

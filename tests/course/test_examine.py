@@ -9,6 +9,7 @@ import pytest
 import torch
 from course.toy import reference, toy_like, verdict_on
 
+from mini_moe.course.checking import examine as examine_module
 from mini_moe.course.checking import guard
 from mini_moe.course.checking.examine import examine, seed_of
 from mini_moe.course.checking.exercise import Exercise, Illegal, Mistake, Property, agrees_with, refuses
@@ -185,6 +186,9 @@ def test_a_default_may_be_written_in_another_way():
 
     exercise = toy_like(scaled_and_shifted, torch.rand(2, 2), torch.rand(2, 2))
     assert examine(exercise, mine).status == "passed"
+    off_by_one = examine(exercise, lambda x, weight, shift=None: 1 + mine(x, weight, shift))
+    assert off_by_one.mistake is None, "its default is the right one"
+    assert examine(exercise, lambda x, *more: 1 + mine(x, *more)).mistake is None, "so are none"
 
 
 def writes_unless_it_learns(x, weight, shift=1.0):
@@ -395,6 +399,41 @@ def test_an_endless_loop_is_stopped_even_where_it_eats_exceptions(monkeypatch, e
     verdict = verdict_on(normalise)
     assert verdict.mistake == "takes too long"
     assert "loop that never ends" in verdict.says
+
+
+def test_a_diagnosis_takes_no_longer_than_one_call_may(monkeypatch):
+    monkeypatch.setattr(guard, "LIMIT_SECONDS", 0.5)
+    diagnosing = []
+    recognise = examine_module.recognise
+    monkeypatch.setattr(examine_module, "recognise", lambda *of: diagnosing.append("begins") or recognise(*of))
+
+    def normalise(x, eps):
+        if diagnosing:
+            diagnosing.append("called")
+            while True:
+                pass
+        return x
+
+    verdict = verdict_on(normalise)
+    assert (verdict.status, verdict.says) == ("wrong", "The rows do not add up to one.")
+    assert diagnosing == ["begins", "called"]
+
+
+class Stubborn:
+    def __eq__(self, other):
+        raise RuntimeError("compared")
+
+
+def test_a_result_that_cannot_be_compared_or_shown_stops_no_lesson(monkeypatch):
+    verdict = examine(toy_like(lambda x: x, torch.ones(2)), lambda x: (Stubborn(), x.detach().numpy()))
+    assert (verdict.status, verdict.mistake) == ("wrong", "wrong type")
+
+    def fails(*_):
+        raise KeyError("a fault of the diagnosis")
+
+    monkeypatch.setattr(examine_module, "recognise", fails)
+    verdict = verdict_on(lambda x, eps: x)
+    assert (verdict.status, verdict.says) == ("wrong", "The rows do not add up to one.")
 
 
 def test_a_function_that_changes_its_input_as_the_library_does_passes():

@@ -1,5 +1,6 @@
 """What is seen of a call."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -31,7 +32,24 @@ def test_an_observation_repeats_even_for_a_function_that_draws_random_numbers():
         (3, 4, False),
         ("a", "a", True),
         ("1", 1, False),
+        (np.ones(2), np.ones(2), False),
+        (torch.ones(2).to(torch.float8_e4m3fnuz), torch.ones(2), True),
     ],
 )
 def test_values_agree_within_the_rounding_of_their_dtype(got, expected, agree):
     assert close(got, expected) is agree
+
+
+@pytest.mark.parametrize(
+    ("given", "write"),
+    [
+        ([1, 2], lambda numbers: numbers.__setitem__(0, 5)),
+        ([torch.ones(2)], lambda tensors: tensors.__setitem__(0, None)),
+        ([torch.ones(2)], lambda tensors: tensors[0].add_(1)),
+        ([None], lambda things: things.__setitem__(0, 1)),
+        ([abs], lambda functions: functions.clear()),
+    ],
+)
+def test_what_was_written_to_is_seen_whatever_stood_there(given, write):
+    assert observe(lambda things: write(things), (given,)).changed == ("[0][0]",)
+    assert observe(lambda things: None, (given,)).changed == ()

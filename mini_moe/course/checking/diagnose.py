@@ -29,8 +29,7 @@ def general(wrong, reference, function, cases, case):
 
     if wrong.mistake in MAY_BE_CONSTANT and same_for_all(function, reference, cases):
         return with_more("It is the same whatever is given: compute it from the arguments.", "the same for every input")
-    given = 0 if wrong.mistake is None else len(case)
-    if says := _another_default(function, reference, given):
+    if says := _another_default(function, reference, case, 0 if wrong.mistake is None else len(case)):
         return with_more(says, "another default")
     if wrong.mistake is not None:
         return wrong
@@ -44,19 +43,28 @@ def general(wrong, reference, function, cases, case):
     return wrong
 
 
-def _another_default(function, reference, given):
-    """A sentence on the first argument, after so many ``given``, whose default is not the statement's, or None."""
+def _another_default(function, reference, case, given):
+    """A sentence on the first argument, after so many ``given``, whose default is not the statement's, or None.
+
+    Another one in the signature is none if it makes no difference, as a None that the body replaces.
+    """
     try:
         own = inspect.signature(function).parameters
     except (TypeError, ValueError):  # a function of C has none to show
         return None
-    stated = inspect.signature(reference).parameters
-    in_place = dict(zip(stated, own.values(), strict=False))
-    for name in list(stated)[given:]:
-        argument, mine = stated[name], own.get(name) or in_place.get(name)
-        if mine and argument.default is not Parameter.empty and mine.default != argument.default:
+    if any(mine.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD) for mine in own.values()):
+        return None
+    stated = list(inspect.signature(reference).parameters.values())
+    in_place = dict(zip((argument.name for argument in stated), own.values(), strict=False))
+    for i, argument in enumerate(stated[given:], given):
+        mine = own.get(argument.name) or in_place.get(argument.name)
+        if mine is None or argument.default is Parameter.empty or mine.default == argument.default:
+            continue
+        before = (*case[:i], *(skipped.default for skipped in stated[len(case) : i]))
+        left_out, given_it = attempt(function, before), attempt(function, (*before, argument.default))
+        if left_out is None or given_it is None or not same_outputs(left_out, given_it):
             now = "there is no default" if mine.default is Parameter.empty else f"the default is {mine.default!r}"
-            return f"Where `{name}` is left out it must be {argument.default!r}; here {now}."
+            return f"Where `{argument.name}` is left out it must be {argument.default!r}; here {now}."
     return None
 
 

@@ -1,5 +1,6 @@
 """Examine a learner's function by an exercise: `examine` finds out, `card_of` tells it. Nothing is shown here."""
 
+import contextlib
 import hashlib
 from dataclasses import dataclass, replace
 
@@ -9,7 +10,7 @@ from mini_moe.course.checking import portfolio
 from mini_moe.course.checking.diagnose import general, recognise
 from mini_moe.course.checking.exercise import Exercise, argument_label
 from mini_moe.course.checking.form import well_formed
-from mini_moe.course.checking.guard import attempt, fault
+from mini_moe.course.checking.guard import TimeUp, attempt, fault, time_limit
 from mini_moe.course.checking.observe import observe, same_outputs
 from mini_moe.course.display.card import Blocks, Card, Claims, Footer, Says
 from mini_moe.course.display.values import show, show_pair
@@ -58,14 +59,15 @@ def _failing(exercise, function, cases, outcome, wrong):
     """Complete an outcome by what is known of the fault: a declared mistake leads, then what the test said."""
     if wrong.mistake == "not written yet":
         return replace(outcome, status="open", mistake=wrong.mistake, says=wrong.message, case=None)
-    known = None
-    if wrong.mistake != "takes too long":
-        known = recognise(exercise, function, cases)
-        if known is None:
-            wrong = general(wrong, exercise.reference, function, cases, outcome.case)
-    got, expected = wrong.got, wrong.expected
-    if got is None and expected is None and (known or wrong.mistake is None):
-        got, expected = _results(exercise, function, outcome.case)
+    known, got, expected = None, wrong.got, wrong.expected
+    # A diagnosis that fails, or takes too long, stops no lesson: what the test said is told.
+    with contextlib.suppress(Exception, TimeUp), time_limit():
+        if wrong.mistake != "takes too long":
+            known = recognise(exercise, function, cases)
+            if known is None:
+                wrong = general(wrong, exercise.reference, function, cases, outcome.case)
+        if got is None and expected is None and (known or wrong.mistake is None):
+            got, expected = _results(exercise, function, outcome.case)
     return replace(
         outcome,
         mistake=known.name if known else wrong.mistake,

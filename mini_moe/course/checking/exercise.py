@@ -3,6 +3,10 @@
 An exercise is tested by *properties* first (the weights add up; a permutation changes nothing), because a property
 says what matters, and a comparison with the library says only that two programs differ. `agrees_with` is the last
 property of most exercises, never the only one.
+
+What is found here has a stable name, on which tests and statistics may rely: "not refused" (where an `Illegal` has no
+name of its own), "error without the value", "another error than documented", "wrong gradient",
+"wrong in another order".
 """
 
 import inspect

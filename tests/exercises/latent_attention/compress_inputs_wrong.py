@@ -151,14 +151,6 @@ def _(x, w, norm, cos, sin, eps=1e-6):
     return torch.cat((rms_norm(latent, norm, eps), apply_rotary(key, cos, sin)), dim=-1)
 
 
-@wrong("raises RuntimeError", "a complex view that begins at an odd place")
-def _(x, w, norm, cos, sin, eps=1e-6):
-    latent, key = cut(x, w, norm)
-    pairs = torch.view_as_complex(key.float().unflatten(-1, (-1, 2)).contiguous())
-    key = torch.view_as_real(pairs * torch.complex(cos, sin)).flatten(-2).to(x.dtype)
-    return torch.cat((rms_norm(latent, norm, eps), key), dim=-1)
-
-
 @wrong("size detached")
 def _(x, w, norm, cos, sin, eps=1e-6):
     latent, key = cut(x, w, norm)

@@ -170,3 +170,10 @@ def _(x, w, norm, cos, sin, eps=1e-6):
 def _(x, w, norm, cos, sin, eps=1e-6):
     both, C = F.linear(x, w), len(norm)
     return torch.cat((rms_norm(both[..., -C:], norm, eps), apply_rotary(both[..., C:], cos, sin)), dim=-1)
+
+
+@wrong("normed twice", "the first time without the weight")
+def _(x, w, norm, cos, sin, eps=1e-6):
+    latent, key = F.linear(x, w).tensor_split([len(norm)], dim=-1)
+    latent = rms_norm(rms_norm(latent, torch.ones_like(norm), eps), norm, eps)
+    return torch.cat((latent, apply_rotary(key, cos, sin)), dim=-1)

@@ -69,3 +69,14 @@ def _(x, w, norm, cos, sin, eps=1e-6):
     pairs = torch.view_as_complex(key.to(wide).clone().unflatten(-1, (-1, 2)))
     turned = torch.view_as_real(pairs * torch.complex(cos.to(wide), sin.to(wide))).flatten(-2)
     return torch.cat((latent, turned), dim=-1).to(x.dtype)
+
+
+@right("written into an empty tensor, with complex numbers, float64 inside")
+def _(x, w, norm, cos, sin, eps=1e-6):
+    C = len(norm)
+    both = x.double() @ w.double().T
+    memory = torch.empty_like(both)
+    memory[..., :C] = rms_norm(both[..., :C], norm.double(), eps)
+    key = torch.view_as_complex(both[..., C:].unflatten(-1, (-1, 2)).contiguous())
+    memory[..., C:] = torch.view_as_real(key * torch.complex(cos.double(), sin.double())).flatten(-2)
+    return memory.to(x)

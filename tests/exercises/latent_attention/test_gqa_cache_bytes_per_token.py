@@ -260,3 +260,9 @@ def _(n_layers, n_kv_heads, head_dim, bytes_per_element=2):
 @right("64 bits of numpy")
 def _(n_layers, n_kv_heads, head_dim, bytes_per_element=2):
     return np.prod(np.array([n_layers, n_kv_heads, head_dim, 2 * bytes_per_element], dtype=np.int64))
+
+
+@wrong("rounded up to blocks")
+def _(n_layers, n_kv_heads, head_dim, bytes_per_element=2):
+    padded = -(-head_dim // 64) * 64
+    return n_layers * n_kv_heads * 2 * padded * bytes_per_element

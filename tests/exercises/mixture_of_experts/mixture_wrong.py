@@ -159,3 +159,21 @@ def _(x_ND, weights_NK, experts_NK, routed, shared):
     for k, e in enumerate(experts_NK[0].tolist()):
         y = y + weights_NK[:, k, None] * torch.stack([routed[e](x) for x in x_ND])
     return y
+
+
+@wrong("asks who was not chosen", "all, and takes the chosen")
+def _(x_ND, weights_NK, experts_NK, routed, shared):
+    outputs = torch.stack([torch.stack([expert(x) for expert in routed]) for x in x_ND])  # (N, E, D)
+    chosen = outputs.take_along_dim(experts_NK[..., None], dim=1)
+    return torch.einsum("nk,nkd->nd", weights_NK, chosen) + torch.stack([shared(x) for x in x_ND])
+
+
+@wrong("asks who was not chosen", "all, with weight 0")
+def _(x_ND, weights_NK, experts_NK, routed, shared):
+    full = weights_NK.new_zeros(len(x_ND), len(routed)).scatter(1, experts_NK, weights_NK)
+    return torch.stack(
+        [
+            shared(x) + sum(w * expert(x) for w, expert in zip(row, routed, strict=True))
+            for x, row in zip(x_ND, full, strict=True)
+        ]
+    )

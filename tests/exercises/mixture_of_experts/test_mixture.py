@@ -50,10 +50,3 @@ def _(x_ND, weights_NK, experts_NK, routed, shared):
             y_ND[n] += weights_NK[n, k] * routed[int(experts_NK[n, k])](x_ND[n])
         y_ND[n] += shared(x_ND[n])
     return y_ND
-
-
-@right("all asked, the chosen taken")
-def _(x_ND, weights_NK, experts_NK, routed, shared):
-    outputs = torch.stack([torch.stack([expert(x) for expert in routed]) for x in x_ND])  # (N, E, D)
-    chosen = outputs.take_along_dim(experts_NK[..., None], dim=1)
-    return torch.einsum("nk,nkd->nd", weights_NK, chosen) + torch.stack([shared(x) for x in x_ND])

@@ -73,7 +73,7 @@ wrong("groups multiplied", "both")(
 wrong("scaling factor changed", "divided")(
     learner_splits(**E, **K, **S, **I, routed_scaling_factor=lambda c, m: c.routed_scaling_factor / m)
 )
-wrong("inner width a float", "a single slash")(
+wrong("raises ValueError", "inner width a float, a single slash")(
     learner_splits(**E, **K, **S, moe_intermediate_size=lambda c, m: c.moe_intermediate_size / m)
 )
 wrong("rounded without an error", "//")(learner_splits(checked=False, **E, **K, **S, **I))

@@ -107,3 +107,24 @@ def _(x, cos, sin):
 def _(x, cos, sin):
     cos, sin = cos.repeat_interleave(2, -1), sin.repeat_interleave(2, -1)
     return x * cos + x * sin
+
+
+@wrong("half a turn lost")
+def _(x, cos, sin):
+    angle = torch.atan(sin / cos)
+    z = torch.complex(x[..., ::2], x[..., 1::2]) * torch.polar(torch.ones_like(angle), angle)
+    return torch.view_as_real(z).flatten(-2)
+
+
+@wrong("reshaped, not transposed")
+def _(x, cos, sin):
+    rows = x.reshape(x.shape[0] if x.dim() > 2 else 1, cos.shape[0], -1, x.shape[-1])
+    a, b = rows[..., 0::2], rows[..., 1::2]
+    c, s = cos[None, :, None], sin[None, :, None]
+    return torch.stack((a * c - b * s, a * s + b * c), dim=-1).reshape(x.shape)
+
+
+@wrong("a cos left out", "of the second")
+def _(x, cos, sin):
+    a, b = x[..., 0::2], x[..., 1::2]
+    return torch.stack((a * cos - b * sin, a * sin + b), dim=-1).flatten(-2)

@@ -172,12 +172,6 @@ def _(q, k, v, scale):
     return weights / weights.sum(-1, keepdim=True) @ v
 
 
-@wrong("sign of the scale lost")
-def _(q, k, v, scale):
-    root = abs(scale) ** 0.5
-    return torch.where(visible(q, k), scored(q * root, k * root, 1), -torch.inf).softmax(-1) @ v
-
-
 @wrong("scores clipped")
 def _(q, k, v, scale):
     scores = scored(q, k, scale).clip(-88, 88)
@@ -251,3 +245,9 @@ def _(q, k, v, scale):
     hidden = torch.ones(q.size(-2), k.size(-2), dtype=torch.bool).triu(k.size(-2) - q.size(-2) + 1)
     weights = (q @ k.mT * scale).masked_fill(hidden, float("-inf")).softmax(-1)
     return weights.detach() @ v
+
+
+@wrong("masked with a number too small", "before scaling")
+def _(q, k, v, scale):
+    hidden = torch.ones(q.shape[-2], k.shape[-2], dtype=torch.bool).triu(1 + k.shape[-2] - q.shape[-2])
+    return ((q @ k.mT).masked_fill(hidden, -100.0) * scale).softmax(-1) @ v

@@ -255,3 +255,18 @@ def _(nats, n_bytes):
 def _(nats, n_bytes):
     per_byte = nats / n_bytes
     return per_byte / math.log1p(1)
+
+
+@wrong("whole nats")
+def _(nats, n_bytes):
+    return int(nats) / (math.log(2) * n_bytes)
+
+
+@wrong("whole nats", "but for rounding")
+def _(nats, n_bytes):
+    return int(nats + 1e-9) / (math.log(2) * n_bytes)
+
+
+@wrong("ln 8")
+def _(nats, n_bytes):
+    return nats / (math.log(8) * n_bytes)

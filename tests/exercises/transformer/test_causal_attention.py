@@ -277,3 +277,16 @@ def _(q, k, v, scale):
 
 class TestCausalAttention(Claims):
     answers = ANSWERS + causal_attention_wrong.ANSWERS
+
+
+@right("hidden before it is scaled, the root of the scale in queries and keys")
+def _(q, k, v, scale):
+    root = scale**0.5
+    hidden = torch.ones(q.shape[-2], k.shape[-2], dtype=torch.bool).triu(1 + k.shape[-2] - q.shape[-2])
+    return ((q * root) @ (k * root).mT).masked_fill(hidden, -torch.inf).softmax(dim=-1) @ v
+
+
+@right("-inf first, the scale after it")
+def _(q, k, v, scale):
+    hidden = torch.ones(q.shape[-2], k.shape[-2], dtype=torch.bool).triu(1 + k.shape[-2] - q.shape[-2])
+    return ((q @ k.mT).masked_fill(hidden, float("-inf")) * scale).softmax(dim=-1) @ v

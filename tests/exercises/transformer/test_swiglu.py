@@ -292,3 +292,9 @@ def _(x, w_gate, w_up, w_down):
     gate, up = ((x.unsqueeze(-2) * w).sum(-1) for w in (w_gate, w_up))
     inner = gate * (1 + torch.tanh(gate / 2)) / 2 * up
     return (inner.unsqueeze(-2) * w_down).sum(-1)
+
+
+@wrong("sigmoid multiplied in twice")
+def _(x, w_gate, w_up, w_down):
+    z = F.linear(x, w_gate)
+    return F.linear(F.silu(z) * torch.sigmoid(z) * F.linear(x, w_up), w_down)

@@ -15,7 +15,7 @@ def _cases_of_compress(generator):
     for B, T, D, C, R in ((1, 1, 2, 2, 2), (1, 3, 3, 6, 4), (2, 3, 5, 4, 4), (2, 4, 3, 6, 2)):
         yield *_tokens_and_weights(generator, B, T, D, C, R), 1e-6
     yield *_tokens_and_weights(generator, 3, 2, 8, 4, 4), 1e-6  # W is square
-    yield *_tokens_and_weights(generator, 1, 2, 1, 1, 2), 1e-6  # one feature each, and one pair
+    yield *_tokens_and_weights(generator, 2, 2, 1, 1, 2), 1e-6  # one feature each, and one pair
     x, *weights = _tokens_and_weights(generator, 1, 2, 3, 4, 4)
     yield 0.1 * x, *weights, 1e-2  # eps is not small
     x, *weights = _tokens_and_weights(generator, 3, 2, 4, 5, 6)

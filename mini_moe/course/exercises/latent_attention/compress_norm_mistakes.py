@@ -195,10 +195,17 @@ MISTAKES = (
         "The weight is multiplied in before the norm: norm the latent first, then multiply by `norm_C`.",
         remembered(lambda latent, norm, eps: unit(norm * latent, eps)),
     ),
-    Mistake(
-        "normed twice",
-        "The latent is normed twice: once is enough, and the weight belongs in once.",
-        remembered(lambda latent, norm, eps: rms_norm(rms_norm(latent, norm, eps), norm, eps)),
+    *(
+        Mistake(
+            "normed twice",
+            "The latent is normed twice: once is enough, and weight and eps belong in once.",
+            remembered(twice),
+        )
+        for twice in (
+            lambda latent, norm, eps: rms_norm(rms_norm(latent, norm, eps), norm, eps),
+            lambda latent, norm, eps: rms_norm(rms_norm(latent, torch.ones_like(norm), eps), norm, eps),
+            lambda latent, norm, eps: rms_norm(rms_norm(latent, norm, eps), torch.ones_like(norm), eps),
+        )
     ),
     Mistake(
         "memory normed as a whole",

@@ -199,6 +199,16 @@ EXERCISE = Exercise(
         ),
         *(
             Mistake(
+                "rounded up to blocks",
+                "The width of a head is rounded up to a power of two, or to a block of it: count what is kept.",
+                lambda layers, heads, width, size=2, block=block: (
+                    _numbers(layers, heads, -(-width // block) * block) * size
+                ),
+            )
+            for block in (8, 16, 32, 64, 128, 256)
+        ),
+        *(
+            Mistake(
                 "another unit",
                 "This is in thousands or millions of bytes: give bytes, and convert where you print them.",
                 function,

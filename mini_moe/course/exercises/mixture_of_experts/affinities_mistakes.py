@@ -140,6 +140,14 @@ MISTAKES = (
             lambda x, c: _dots(x.half(), c.half()).sigmoid(),
         )
     ),
+    *(
+        Mistake(
+            "rounded",
+            "The affinities are rounded, which also takes their gradient away: round where you print.",
+            _bent(lambda dots, digits=digits: dots.sigmoid().round(decimals=digits)),
+        )
+        for digits in (0, 1, 2, 3, 4)
+    ),
     Mistake(
         "centroids not transposed",
         "The centroids must be turned for the product, `centroids.T`: an expert is a row of theirs, and here a column "

@@ -68,6 +68,12 @@ def _asked_about_tokens(function, x, weights, experts, routed, shared):
                 f"What goes to {who} is no row of `x_ND`: each works on the token itself, as it came.",
                 mistake="given something else than a token",
             )
+        if not places & due:
+            raise Wrong(
+                f"{who.capitalize()} is asked about token {min(places)[0]}, which did not choose it: ask the chosen "
+                "only, or nothing is saved.",
+                mistake="asks who was not chosen",
+            )
         asked |= places
     for n, number in sorted(due - asked, key=str):
         who = "The shared expert" if number is None else f"Expert {number}"

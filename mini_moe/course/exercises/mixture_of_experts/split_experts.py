@@ -65,15 +65,6 @@ def _as_much_stored(function, config, m):
         )
 
 
-def _whole_width(function, config, m):
-    width = function(config, m).moe_intermediate_size
-    if not isinstance(width, int):
-        raise Wrong(
-            f"The inner width is {width!r}, a float: no matrix can be made of that width. `//` divides whole numbers.",
-            mistake="inner width a float",
-        )
-
-
 def _the_rest_stays(function, config, m):
     fine = function(config, m)
     cut = ("n_routed_experts", "num_experts_per_tok", "n_shared_experts", "moe_intermediate_size")
@@ -127,7 +118,6 @@ EXERCISE = Exercise(
         Property("m times the experts, m times as many chosen", _many_to_choose),
         Property("a token costs as much as before", _as_much_work),
         Property("as much is stored as before", _as_much_stored),
-        Property("the inner width is a whole number", _whole_width),
         Property("agrees with the library", agrees_with(split_experts)),
         Property("an m that does not divide is refused", _refuses_others),
     ),

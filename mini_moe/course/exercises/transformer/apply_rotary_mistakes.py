@@ -44,6 +44,17 @@ def _in_sequence(a, b, cos, sin):
     return a, a * sin + b * cos
 
 
+def _by_tangent(x, cos, sin):
+    angle = torch.atan(sin / cos)
+    return _turned(x, angle.cos(), angle.sin())
+
+
+def _reshaped(x, cos, sin):
+    """Heads and positions "exchanged" by a reshape, which keeps the order in memory."""
+    rows = x.reshape(x.shape[0] if x.ndim > 2 else 1, len(cos), -1, x.shape[-1])
+    return _turned(rows, cos[:, None], sin[:, None]).reshape(x.shape)
+
+
 MISTAKES = (
     *(
         Mistake(
@@ -174,6 +185,30 @@ MISTAKES = (
             lambda a, b, cos, sin: (a.detach() * cos - b * sin, a * sin + b.detach() * cos),
             lambda a, b, cos, sin: (a * cos - b * sin, (a * sin + b * cos).detach()),
             lambda a, b, cos, sin: ((a * cos - b * sin).detach(), a * sin + b * cos),
+        )
+    ),
+    Mistake(
+        "half a turn lost",
+        "The tangent, sin / cos, is the same for an angle and for one half a turn further: use cos and sin themselves.",
+        _by_tangent,
+    ),
+    Mistake(
+        "reshaped, not transposed",
+        "A reshape keeps the order in memory: it does not bring positions beside their angles, and what stands in "
+        "other places is turned. cos and sin fit the last two dimensions of x as they are.",
+        _reshaped,
+    ),
+    *(
+        Mistake(
+            "a cos left out",
+            "One of the two is not multiplied by cos before the other's part is added: a cos - b sin and "
+            "a sin + b cos.",
+            _pairwise(turn),
+        )
+        for turn in (
+            lambda a, b, cos, sin: (a * cos - b * sin, a * sin + b),
+            lambda a, b, cos, sin: (a - b * sin, a * sin + b * cos),
+            lambda a, b, cos, sin: (a - b * sin, a * sin + b),
         )
     ),
 )

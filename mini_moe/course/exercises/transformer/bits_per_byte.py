@@ -117,6 +117,19 @@ EXERCISE = Exercise(
             )
             for whole in (math.ceil, math.floor, round)
         ),
+        *(
+            Mistake(
+                "whole nats",
+                "The nats are rounded to whole ones: they are a sum of logarithms, and need not be whole.",
+                lambda nats, n_bytes, whole=whole: whole(nats) / (math.log(2) * n_bytes),
+            )
+            for whole in (math.floor, math.ceil, round, lambda nats: int(nats + 1e-9))
+        ),
+        Mistake(
+            "ln 8",
+            "It divides by ln 8, three bits at a time: a bit is ln 2 nats. That a byte has 8 bits plays no part.",
+            lambda nats, n_bytes: nats / math.log(8) / n_bytes,
+        ),
         Mistake(
             "multiplied by the bytes",
             "It multiplies by the bytes: `a / b * c` is (a / b) * c. Put brackets around what is below.",

@@ -5,7 +5,7 @@ import math
 import torch
 
 from mini_moe.course.checking.exercise import Exercise, Property, Wrong, agrees_with, must_equal
-from mini_moe.course.exercises.transformer.causal_attention_mistakes import MISTAKES
+from mini_moe.course.exercises.transformer import causal_attention_mistakes, causal_attention_softmax_mistakes
 from mini_moe.layers import causal_attention
 
 
@@ -28,9 +28,9 @@ def _cases_of_attention(generator):
 
 
 def _ties(draw, generator):
-    """Scores of 0, many of them equal, and a scale below 0."""
+    """Scores of 0, many of them equal."""
     q, k = (torch.randint(-1, 2, (2, 3, T, 2), generator=generator).float() for T in (3, 4))
-    return q, k, draw(2, 3, 4, 1), -0.5
+    return q, k, draw(2, 3, 4, 1), 0.5
 
 
 def _far_apart(draw):
@@ -88,7 +88,7 @@ EXERCISE = Exercise(
         Property("equal scores give the plain mean", _plain_mean),
         Property("agrees with the library, gradients too", agrees_with(causal_attention)),
     ),
-    mistakes=MISTAKES,
+    mistakes=(*causal_attention_mistakes.MISTAKES, *causal_attention_softmax_mistakes.MISTAKES),
     hints=(
         "Four steps: scores, hide the future, softmax, weighted mean of the values.",
         "scores = q @ k.transpose(-2, -1) * scale is (B, H, T, S), and `torch.ones(T, S, dtype=bool).triu(1 + S - T)` "

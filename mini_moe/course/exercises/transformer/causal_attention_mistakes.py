@@ -1,4 +1,4 @@
-"""Lesson 01, `causal_attention`: the mistakes that people make."""
+"""Lesson 01, `causal_attention`: the mistakes that people make with mask, scale and shapes."""
 
 import torch
 
@@ -46,26 +46,19 @@ def _attended(*, mask=_FUTURE, hide=_set, number=-torch.inf, dim=-1, factor=lamb
     return function
 
 
-def _weighed(weigh):
+def weighed(weigh):
     """Attention whose weights are ``weigh(scores, future)``, for the mistakes."""
     return lambda q, k, v, scale: weigh(q @ k.transpose(-2, -1) * scale, _FUTURE(q.shape[-2], k.shape[-2])) @ v
 
 
-# A softmax by hand begins with the exponentials of what is seen, made in either way.
-_EXPONENTIALS = (
-    lambda scores, future: scores.masked_fill(future, -torch.inf).exp(),
-    lambda scores, future: scores.exp() * ~future,
-)
+def _hidden_before_scaling(number):
+    """Attention that hides first and scales then, for the mistakes."""
 
+    def function(q, k, v, scale):
+        hidden = _FUTURE(q.shape[-2], k.shape[-2])
+        return ((q @ k.transpose(-2, -1)).masked_fill(hidden, number) * scale).softmax(dim=-1) @ v
 
-def _divided(exponentials, more):
-    """Attention by ``exponentials(scores, future)`` over their sum and ``more``, for the mistakes."""
-
-    def weigh(scores, future):
-        unscaled = exponentials(scores, future)
-        return unscaled / (unscaled.sum(dim=-1, keepdim=True) + more)
-
-    return _weighed(weigh)
+    return function
 
 
 MISTAKES = (
@@ -137,7 +130,7 @@ MISTAKES = (
         Mistake(
             "scores of 0 hidden",
             "A score that happens to be 0 is hidden like the future's: hide by position, not by the number.",
-            _weighed(_zeros_hidden(own_kept)),
+            weighed(_zeros_hidden(own_kept)),
         )
         for own_kept in (False, True)
     ),
@@ -151,15 +144,18 @@ MISTAKES = (
             "masked with a number too small",
             "To hide by this number is not enough: scores can be of its size, too, and then the future counts. Take "
             "`float('-inf')`.",
-            _attended(hide=hide, number=-number),
+            function,
         )
         for number in (1.0, 10.0, 20.0, 50.0, 100.0, 1000.0, 1e4, 65504.0, 1e5, 1e6)
-        for hide in (_set, _add)
+        for function in (
+            *(_attended(hide=hide, number=-number) for hide in (_set, _add)),
+            _hidden_before_scaling(-number),
+        )
     ),
     Mistake(
         "masked after the softmax",
         "The future is struck out after the softmax: the weights that remain no longer add up to 1.",
-        _weighed(lambda scores, future: scores.softmax(dim=-1).masked_fill(future, 0.0)),
+        weighed(lambda scores, future: scores.softmax(dim=-1).masked_fill(future, 0.0)),
     ),
     Mistake(
         "softmax over the queries",
@@ -210,11 +206,6 @@ MISTAKES = (
         _attended(factor=lambda q, scale: scale**0.5),
     ),
     Mistake(
-        "sign of the scale lost",
-        "The sign of `scale` is lost: multiply the scores by it as it is.",
-        _attended(factor=lambda q, scale: abs(scale)),
-    ),
-    Mistake(
         "scaled after the softmax",
         "`scale` is multiplied in after the softmax, so that the weights add up to `scale`: it belongs to the scores.",
         lambda q, k, v, scale: scale * _attended(factor=lambda q, scale: 1.0)(q, k, v, scale),
@@ -233,61 +224,6 @@ MISTAKES = (
         "query and key exchanged",
         "Queries and keys are exchanged: the scores are q @ k.transpose(-2, -1), a row for each query.",
         lambda q, k, v, scale: _attended()(k, q, v, scale),
-    ),
-    Mistake(
-        "no softmax",
-        "The scores weigh the values without a softmax: they may be negative and do not add up to 1.",
-        _weighed(lambda scores, future: scores.masked_fill(future, 0.0)),
-    ),
-    *(
-        Mistake(
-            "exponentials not divided by their sum",
-            "The exponentials are not divided by their sum: each query's weights have to add up to 1.",
-            _weighed(exponentials),
-        )
-        for exponentials in _EXPONENTIALS
-    ),
-    *(
-        Mistake(
-            "no maximum subtracted",
-            "Large scores overflow: exp(200) is infinite in float32. Subtract the largest score of each row first, as "
-            "`softmax` does.",
-            _divided(exponentials, more),
-        )
-        for exponentials in _EXPONENTIALS
-        for more in (0.0, 1e-9)
-    ),
-    *(
-        Mistake(
-            "one maximum for all rows",
-            "One maximum is subtracted from all scores: in a row that lies far below it, every exponential is 0. "
-            "Subtract each row's own.",
-            _divided(lambda scores, future: _EXPONENTIALS[0](scores - scores.max(), future), more),
-        )
-        for more in (0.0, 1e-9)
-    ),
-    *(
-        Mistake(
-            "maximum of what is hidden",
-            "The maximum that is subtracted is that of all keys. Where a hidden one is far above, all that is seen "
-            "becomes 0: hide *before* the softmax.",
-            _divided(lambda scores, future: scores.softmax(dim=-1) * ~future, more),
-        )
-        for more in (0.0, 1e-9)
-    ),
-    *(
-        Mistake(
-            "something added to the sum",
-            "Something is added to the sum of the exponentials, so the weights add up to less than 1: it is not "
-            "needed, for the largest of them is exp(0) = 1.",
-            _divided(
-                lambda scores, future: _EXPONENTIALS[0](
-                    scores - scores.masked_fill(future, -torch.inf).amax(-1, True), future
-                ),
-                more,
-            ),
-        )
-        for more in (1.0, 1e-2, 1e-3, 1e-4)
     ),
     Mistake(
         "heads and positions mixed up",

@@ -129,6 +129,11 @@ EXERCISE = Exercise(
             _gated(lambda gate, up: (gate + torch.exp(-gate)) * up),
         ),
         Mistake(
+            "sigmoid multiplied in twice",
+            "The sigmoid is multiplied in twice: silu(z) is z * sigmoid(z) already, with one of them.",
+            _gated(lambda gate, up: F.silu(gate) * gate.sigmoid() * up),
+        ),
+        Mistake(
             "silu twice",
             "silu is applied twice to the gate: once is enough.",
             _gated(lambda gate, up: F.silu(F.silu(gate)) * up),
