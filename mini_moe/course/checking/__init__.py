@@ -1,1 +1,1 @@
-"""What a check is made of: an exercise, the observation of a function, the diagnosis, the verdict, the portfolio."""
+"""What a check is made of: an exercise, the observation of a function, the diagnosis, the outcome, the portfolio."""
