@@ -2,8 +2,8 @@
 
 All are a few products. None of these functions builds a model.
 
-Source: DeepSeek-V3, arXiv 2412.19437, table 1 and section 4.2; DeepSeek-V2, arXiv 2405.04434, section 2.1. The makers' own
-figures for cache, operations and utilization are in arXiv 2505.09343, tables 1, 2 and 4.
+Source: DeepSeek-V3, arXiv 2412.19437, table 1 and section 4.2; DeepSeek-V2, arXiv 2405.04434, section 2.1. The
+makers' own figures for cache, operations and utilization are in arXiv 2505.09343, tables 1, 2 and 4.
 """
 
 from mini_moe.config import ModelConfig

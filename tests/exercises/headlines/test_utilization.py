@@ -205,7 +205,7 @@ def _(flops, gpu_hours, flops_per_second):
     return part
 
 
-@wrong("refuses a legal input", "nothing done")
+@wrong("raises ZeroDivisionError", "nothing done")
 def _(flops, gpu_hours, flops_per_second):
     needed = flops / flops_per_second / 3600
     return 1 / (gpu_hours / needed)

@@ -40,10 +40,10 @@ EXERCISE = Exercise(
     mistakes=MISTAKES,
     hints=(
         "There are four stations: queries, latent, expansion, output. Count each from its two widths, then add.",
-        "A matrix from a to b features has a times b parameters. `q_lora_rank is None` decides between one matrix for the "
-        "queries and two with a norm (q_lora_rank parameters) between them.",
-        "Four lines and their sum. Latent: one matrix, one norm. Expansion: one matrix. Output: one matrix. Queries: one "
-        "matrix; or, where they pass a latent, a matrix, a norm and a matrix.",
+        "A matrix from a to b features has a times b parameters. `q_lora_rank is None` decides between one matrix for "
+        "the queries and two with a norm (q_lora_rank parameters) between them.",
+        "Four lines and their sum. Latent: one matrix, one norm. Expansion: one matrix. Output: one matrix. Queries: "
+        "one matrix; or, where they pass a latent, a matrix, a norm and a matrix.",
     ),
     difficulty=2,
     minutes=20,

@@ -61,8 +61,9 @@ EXERCISE = Exercise(
         "of experts, the last norm. What a token does not use comes off at the end.",
         "One expert is 3 D I. A layer of experts holds E D (the router) and E + n_shared_experts experts; of these, "
         "E - K rest on each token.",
-        "Total: a sum of five terms, each a number of layers times what one of them holds, but for tables and last norm. "
-        "Active: the total less one product of three, layers of experts, experts that rest in each, and the size of one.",
+        "Total: a sum of five terms; but for the tables and the last norm, each is a number of layers times what one "
+        "of them holds. Active: the total less one product of three: layers of experts, experts that rest in each, "
+        "and the size of one.",
     ),
     difficulty=2,
     minutes=20,

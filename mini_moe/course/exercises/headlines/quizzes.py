@@ -19,8 +19,8 @@ QUIZZES = (
         "what-the-price-covers",
         "\"It was trained for $5.6 million.\" What does that figure cover?",
         (
-            Option("Everything: people, data, failed attempts, machines.", "The report itself leaves out earlier "
-                   "research and experiments on architectures, algorithms and data. And hours of GPUs are no salaries."),
+            Option("Everything: people, data, failed attempts, machines.", "The report leaves out earlier research "
+                   "and experiments on architectures, algorithms and data; and hours of GPUs hold no salaries."),
             Option("The electricity of the final run.", "It is more than that: the assumed rent of the GPUs."),
             Option("Renting the GPUs for the final run, at an assumed price.", "2.788 million GPU hours, times an "
                    "assumed $2. It is a price tag, not an invoice: the report does not say what was paid.", right=True),
@@ -30,8 +30,8 @@ QUIZZES = (
         "what-fits-on-a-card",
         "Can a gaming card with 24 GB of memory run the full model?",
         (
-            Option("Yes: only what works on the token at hand must be in memory.", "The next token wakes other experts, in every "
-                   "layer anew. Fetching them from a disk for each token would take seconds."),
+            Option("Yes: only what works on the token at hand must be in memory.", "The next token wakes other "
+                   "experts, in every layer anew. Fetching them from a disk for each token would take seconds."),
             Option("No: all 671 billion must be at hand.", "671 GB at one byte each, some 28 such cards. What runs on "
                    "one card are the small models distilled from it.", right=True),
             Option("Yes, in 8 bits instead of 32.", "One byte per parameter is already what the 671 GB assume; in 32 "

@@ -5,8 +5,9 @@ import math
 import torch
 
 from mini_moe.cost import utilization
+from mini_moe.course.checking.effect import NOT_USED
 from mini_moe.course.checking.exercise import Exercise, Mistake, Property, Wrong, agrees_with
-from mini_moe.course.exercises.headlines.shared import digits, uses
+from mini_moe.course.exercises.headlines.shared import digits
 
 ARGUMENTS = {
     "flops": "They are what the run had to do.",
@@ -24,6 +25,15 @@ def _cases_of_utilization(generator):
         yield (0.1 + 0.3 * part) * gpu_hours * 3600 * flops_per_second, gpu_hours, flops_per_second
     yield 37 * 10**23, 2_664_001, 988 * 10**12  # whole numbers, as the lesson has them
     yield 9e18, 2, 1e15  # more than the peak allows: then the hours or the peak cannot be right
+
+
+def _uses_all(function, *case):
+    if case[0] == 0:  # nothing was done, however long and however fast
+        return
+    for place, (name, why) in enumerate(ARGUMENTS.items()):
+        others = [[*case[:place], factor * case[place], *case[place + 1 :]] for factor in (2, 0.5, 100)]
+        if not any(function(*other) != function(*case) for other in others):
+            raise Wrong(f"{NOT_USED.format(name)} {why}", mistake="input not used")
 
 
 def _busy_all_the_time(function, flops, gpu_hours, flops_per_second):
@@ -55,7 +65,7 @@ EXERCISE = Exercise(
     reference=utilization,
     cases=_cases_of_utilization,
     properties=(
-        Property("uses operations, hours and peak", uses(utilization, ARGUMENTS)),
+        Property("uses operations, hours and peak", _uses_all),
         Property("is 1 for GPUs that work at their peak all the time", _busy_all_the_time),
         Property("grows with the operations, and falls with hours and peak", _in_proportion),
         Property("agrees with the library", agrees_with(utilization)),
@@ -87,7 +97,9 @@ EXERCISE = Exercise(
             "This is the inverse: what could have been done, divided by what was done. The larger one goes below.",
             lambda flops, hours, peak: hours * 3600 * peak / flops,
         ),
-        Mistake("in per cent", "This is in per cent: give the part itself, 0.25 for a quarter.", _part(lambda u: 100 * u)),
+        Mistake(
+            "in per cent", "This is in per cent: give the part itself, 0.25 for a quarter.", _part(lambda u: 100 * u)
+        ),
         Mistake(
             "what was not used",
             "This is the part of the peak that was *not* used: give the part that was.",
