@@ -59,7 +59,10 @@ EXERCISE = Exercise(
     properties=(
         Property("uses every size", uses(training_flops_per_token, SIZES)),
         Property("the cost of a token is a straight line in the context", _linear_in_context),
-        Property("each size adds what it should: a word more costs 6 D", grows(training_flops_per_token, SIZES)),
+        Property(
+            "each size adds what it should: one more word in the vocabulary costs 6 D",
+            grows(training_flops_per_token, SIZES),
+        ),
         Property("counts nothing else", equals(training_flops_per_token, "The formula gives")),
         Property("agrees with the library", agrees_with(training_flops_per_token)),
         Property("is exact", digits(training_flops_per_token)),
