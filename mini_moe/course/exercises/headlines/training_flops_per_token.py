@@ -60,7 +60,7 @@ EXERCISE = Exercise(
         Property("uses every size", uses(training_flops_per_token, SIZES)),
         Property("the cost of a token is a straight line in the context", _linear_in_context),
         Property(
-            "each size adds what it should: one more word in the vocabulary costs 6 D",
+            "each size adds what it should: one more word costs 6 D",
             grows(training_flops_per_token, SIZES),
         ),
         Property("counts nothing else", equals(training_flops_per_token, "The formula gives")),
