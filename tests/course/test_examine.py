@@ -98,7 +98,9 @@ def test_a_mistake_that_is_right_wherever_it_runs_is_recognised_by_where_it_stop
 
     stops = Mistake("two alone", "", lambda x: torch.stack((x[0], x[1])) * 2 if len(x) == 2 else x[2 * len(x)])
     small, large = (torch.rand(size, generator=torch.Generator().manual_seed(0)) for size in (1, 2))
-    both = dataclasses.replace(toy_like(lambda x: x * 2, mistakes=(stops,)), cases=lambda generator: [(large,), (small,)])
+    both = dataclasses.replace(
+        toy_like(lambda x: x * 2, mistakes=(stops,)), cases=lambda generator: [(large,), (small,)]
+    )
     assert examine(both, twice).mistake == "two alone"
     assert examine(both, lambda x: x * 2 if len(x) == 2 else x.squeeze(3)).mistake == "two alone"
     assert examine(both, lambda x: x[3] * 2).mistake == "raises IndexError"
