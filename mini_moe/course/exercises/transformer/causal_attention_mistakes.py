@@ -112,8 +112,8 @@ MISTAKES = (
     *(
         Mistake(
             "mask of another shape",
-            "It stops where there are more keys than queries: the mask needs a row for each of the T queries and a column "
-            "for each of the S keys, (T, S). The queries are the *last* T of the S positions.",
+            "It stops where there are more keys than queries: the mask needs a row for each of the T queries and a "
+            "column for each of the S keys, (T, S). The queries are the *last* T of the S positions.",
             _attended(mask=mask),
         )
         for mask in (lambda T, S: _FUTURE(T, T), lambda T, S: _FUTURE(S, S))

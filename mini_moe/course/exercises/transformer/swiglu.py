@@ -250,8 +250,8 @@ EXERCISE = Exercise(
     hints=(
         "Follow the picture: two products of the same x, silu of the one, multiply, one product back.",
         "`F.linear(x, w)` is x @ w.T, for any number of leading dimensions; `F.silu` is the bend.",
-        "x is (..., D). Gate and way up: (..., I) each. The silu of the gate, and its product with the way up: (..., I). "
-        "After the way down: (..., D).",
+        "x is (..., D). Gate and way up: (..., I) each. The silu of the gate, and its product with the way up: "
+        "(..., I). After the way down: (..., D).",
     ),
     difficulty=1,
     minutes=5,
