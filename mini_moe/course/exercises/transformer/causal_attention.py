@@ -96,7 +96,7 @@ EXERCISE = Exercise(
         "dtype=torch.bool).triu(d)` is true from diagonal d on, where column - row is d or more: which d leaves the "
         "first query S - T + 1 keys? `masked_fill` sets what is hidden to `float('-inf')`.",
         "The scores are (B, H, T, S). The mask is (T, S), for all heads the same, and true from diagonal 1 + S - T on. "
-        "The masked scores, and their softmax over the last dimension, stay (B, H, T, S). Times v, (B, H, S, features): "
+        "Masked scores, and their softmax over the last dimension, stay (B, H, T, S). Times v, (B, H, S, features): "
         "(B, H, T, features).",
     ),
     difficulty=2,

@@ -34,7 +34,7 @@ QUIZZES = (
         (
             Option("An error: shapes no longer fit.", "The shapes are the same, so the mistake is hard to find."),
             Option("The loss falls fast and far, and the model writes nonsense.", "In training the next token "
-                   "stands in the input, and it learns to copy it. When it writes, nothing is there to copy.", right=True),
+                   "stands in the input, and it learns to copy it. When it writes, there is none.", right=True),
             Option("The loss stays high.", "On the contrary: it is very good at copying the answer."),
         ),
     ),
