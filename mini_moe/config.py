@@ -78,7 +78,7 @@ class ModelConfig:
     vocab_size: int  # tokens
     hidden_size: int  # D, features of the residual stream
     num_hidden_layers: int  # transformer blocks
-    intermediate_size: int  # inner width of a dense feed-forward layer
+    intermediate_size: int  # inner width of a dense feed-forward network
 
     num_attention_heads: int  # H
     kv_lora_rank: int  # width of the latent that is cached for keys and values
@@ -91,7 +91,7 @@ class ModelConfig:
     num_experts_per_tok: int  # K, 1..E
     n_shared_experts: int = 1  # always on; 0..
     moe_intermediate_size: int  # I, inner width of one expert
-    first_k_dense_replace: int = 1  # so many first blocks have a dense feed-forward layer; 0..layers
+    first_k_dense_replace: int = 1  # so many first blocks have a dense feed-forward network; 0..layers
     n_group: int = 1  # groups of experts; divides E
     topk_group: int = 1  # groups that a token may choose from, 1..n_group
     norm_topk_prob: bool = True  # divide the chosen gate weights by their sum

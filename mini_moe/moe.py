@@ -78,7 +78,7 @@ class Routing(NamedTuple):
 
 
 class MoE(nn.Module):
-    """The feed-forward layer with experts. (B, T, D) -> (B, T, D) and what was decided."""
+    """The feed-forward network with experts. (B, T, D) -> (B, T, D) and what was decided."""
 
     def __init__(self, config: ModelConfig, dispatch: Dispatch = grouped):
         super().__init__()
