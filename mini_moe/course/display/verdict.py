@@ -140,7 +140,9 @@ HEADLINES = {
 
 
 def verdict(number, words=""):
-    """The card of a headline; with ``words``, they are kept as your verdict.
+    """Ask for your verdict on a headline; with ``words``, keep it, and show what the primary sources support.
+
+    In the book, where nobody can answer, the sources are shown at once.
 
     Raises:
         ValueError: there is no headline of that number.
@@ -148,17 +150,16 @@ def verdict(number, words=""):
     if number not in HEADLINES:
         raise ValueError(f"number must be one of {', '.join(map(str, HEADLINES))}, got {number!r}.")
     headline, words = HEADLINES[number], words.strip()
-    if not words:
-        words = verdicts().get(str(number), "")
-    else:
+    if words:
         write_atomically(_file(), (json.dumps(verdicts() | {str(number): words}, indent=2) + "\n").encode())
+    words = words or verdicts().get(str(number), "")
+    if not words and not in_book():
+        how = f'Write a sentence: `verdict({number}, "...")`. It is kept, and you see what the primary sources support.'
+        return Card(f"Headline {number}: what do you say?", "open", (Says(headline.text), Footer(how)))
     parts = (Says(headline.text), Prose("What the primary sources support", headline.sources))
     if words:
-        parts += (Prose("Your verdict", words), Footer("Kept for the table of the last lesson."))
-    elif not in_book():
-        parts += (
-            Footer(f'In your own words? `verdict({number}, "...")` keeps them for the table of the last lesson.'),
-        )
+        kept = "Kept for the table of the last lesson. Other words in the cell take its place."
+        parts = (Says(headline.text), Prose("Your verdict", words), *parts[1:], Footer(kept))
     return Card(f"Headline {number}: {headline.short}", "note", parts)
 
 
