@@ -229,10 +229,10 @@ EXERCISE = Exercise(
     hints=(
         "To every head the memory is one shared key, C + R wide, and its first C features are one shared value. Which "
         "query fits that key?",
-        "`torch.cat((q_nope @ w_uk, q_rope), dim=-1)` is that query, and `memory[:, None]` the key of all heads. "
-        "`causal_attention` gives the mean of the latents, with the scale (P + R)^-0.5.",
-        "The query grows from (B, H, T, P) to (B, H, T, C), and with the rotated part to (B, H, T, L). Key: the memory as "
-        "(B, 1, S, L). Value: its latents, (B, 1, S, C). The mean is (B, H, T, C); the last matrix makes (B, H, T, W).",
+        "Its first part is the query without position after w_uk, its last the rotated one. `memory[:, None]` is the key "
+        "of all heads. `causal_attention` gives the mean of the latents, with the scale (P + R)^-0.5; w_uv is left.",
+        "The query goes from (B, H, T, P) to (B, H, T, C), and with its rotated part to (B, H, T, L). Key: the memory, "
+        "(B, 1, S, L). Value: its latents, (B, 1, S, C). The mean is (B, H, T, C), the result (B, H, T, W).",
     ),
     difficulty=3,
     minutes=30,
