@@ -106,8 +106,8 @@ EXERCISE = Exercise(
     constants=CONSTANTS,
     hints=(
         "One product with w, cut in two; norm the first part, rotate the second, and put them side by side again.",
-        "`F.linear` is the product, `len(norm_C)` tells where to cut it. `rms_norm` and `apply_rotary` are from lesson 01, "
-        "and `torch.cat` joins.",
+        "`F.linear` is the product, `len(norm_C)` tells where to cut it. `rms_norm` and `apply_rotary` are from lesson "
+        "01, and `torch.cat` joins.",
         "First w x, (B, T, L), cut into the latent, (B, T, C), and the key, (B, T, R). Norm and rotation leave these "
         "shapes as they are. Joined along the last dimension they are (B, T, L) again.",
     ),
