@@ -230,7 +230,7 @@ EXERCISE = Exercise(
         "To every head the memory is one shared key, C + R wide, and its first C features are one shared value. Which "
         "query fits that key?",
         "Its first part is the query without position after w_uk, its last the rotated one. `memory[:, None]` is the "
-        "key of all heads. `causal_attention` gives the mean of the latents, with the scale (P + R)^-0.5; w_uv is left.",
+        "key of all. `causal_attention` gives the mean of the latents, with the scale (P + R)^-0.5; w_uv remains.",
         "The query goes from (B, H, T, P) to (B, H, T, C), and with its rotated part to (B, H, T, L). Key: the memory, "
         "(B, 1, S, L). Value: its latents, (B, 1, S, C). The mean is (B, H, T, C), the result (B, H, T, W).",
     ),

@@ -97,7 +97,7 @@ EXERCISE = Exercise(
     hints=(
         "Cut the memory into latent and key. The latent goes through each head's two matrices; the key is only copied.",
         "`torch.einsum` makes the features of all heads at once, with a letter for each dimension; a loop over the "
-        "heads does as well. Give the key a dimension for the heads, and a tensor's own `expand` shows it to all of them.",
+        "heads does as well. Give the key a dimension for the heads, and a tensor's own `expand` shows it to all.",
         "The memory is cut into the latent, (B, S, C), and the key, (B, S, R). Each head's own features are "
         "(B, H, S, P). The key with a dimension for the heads is (B, 1, S, R), and shown to all of them (B, H, S, R); "
         "joined to the features it gives (B, H, S, P + R). Values are made as the features were, by the other "
