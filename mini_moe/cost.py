@@ -104,12 +104,13 @@ def kv_cache_bytes_per_token(config: ModelConfig, bytes_per_element: int = 2) ->
 
 
 def gqa_cache_bytes_per_token(n_layers: int, n_kv_heads: int, head_dim: int, bytes_per_element: int = 2) -> int:
-    """The same for attention that caches keys and values themselves, as most models do.
+    """Memory that each token of the context keeps where keys and values themselves are cached, as in most models.
 
-        layers * key-value heads * (a key + a value) * bytes
+    Multi-head attention (MHA) has a key-value head, one key and one value, for each query head. Grouped-query
+    attention (GQA) shares each among several query heads, so it has fewer.
 
-    Multi-head attention (MHA) has a key-value head for each query head; grouped-query attention (GQA) shares each
-    among several query heads, so it has fewer.
+    Args:
+        head_dim: numbers of a key, and of a value.
 
     Source: GQA, arXiv 2305.13245; compared in DeepSeek-V2, arXiv 2405.04434, table 1.
 

@@ -1,12 +1,12 @@
 """Multi-head latent attention: cache one small latent for all heads instead of every key and value.
 
-    c_t  = RMSNorm(W_dkv h_t)                 the latent, kv_lora_rank wide, shared by all heads
-    r_t  = RoPE(W_kr h_t)                     one rotated key for all heads, not normed
-    k_th = [W_uk,h c_t ; r_t],  v_th = W_uv,h c_t
+    c_t  = RMSNorm(w_dkv h_t)                 the latent, kv_lora_rank wide, shared by all heads
+    r_t  = RoPE(w_kr h_t)                     one rotated key for all heads, not normed
+    k_th = [w_uk,h c_t ; r_t],  v_th = w_uv,h c_t
     q_th = [q_nope ; RoPE(q_rope)] from h_t, through a latent of its own where q_lora_rank is set
 
 The cache holds [c_t ; r_t] only. *Naive* attention expands it to keys and values for every head. *Absorbed*
-attention never does: q . (W_uk c) = (W_uk^T q) . c, so W_uk folds into the query, and W_uv is applied to the
+attention never does: q . (w_uk c) = (w_uk^T q) . c, so w_uk folds into the query, and w_uv is applied to the
 weighted mean of latents. Few queries against a long cache are cheaper absorbed; training is cheaper naive.
 
 Source: DeepSeek-V2, arXiv 2405.04434, section 2.1 and appendix C.
@@ -33,19 +33,19 @@ from mini_moe.layers import RMSNorm, apply_rotary, causal_attention, rms_norm
 def compress(x_BTD: Tensor, w_LD: Tensor, norm_C: Tensor, cos: Tensor, sin: Tensor, eps: float = 1e-6) -> Tensor:
     """What is remembered of each token: a latent, normed, and beside it one key, rotated.
 
-        [latent ; key] = W x
+        [latent ; key] = w x
         memory = [RMSNorm(latent) ; RoPE(key)]
 
     Args:
         x_BTD: the tokens.
-        w_LD: W; its first C rows give the latent, the last R the key.
+        w_LD: w; its first C rows give the latent, the last R the key.
         norm_C: the norm's weight; its length tells where the latent ends.
         cos, sin: (T, R / 2), from ``rotary_angles``.
 
     Returns:
         (B, T, L), L = C + R
 
-    Source: DeepSeek-V2, arXiv 2405.04434, equations 9 and 15; the norm as in the published code.
+    Source: DeepSeek-V2, arXiv 2405.04434, equations 9 and 15; the norm: section 3.1.2.
 
     >>> x, w = torch.tensor([[[2.0]]]), torch.tensor([[3.0], [4.0], [1.0], [0.0]])  # latent (6, 8), key (2, 0)
     >>> quarter_turn = torch.tensor([[0.0]]), torch.tensor([[1.0]])
@@ -59,7 +59,7 @@ def compress(x_BTD: Tensor, w_LD: Tensor, norm_C: Tensor, cos: Tensor, sin: Tens
 def expand(memory_BSL: Tensor, w_uk_HPC: Tensor, w_uv_HWC: Tensor) -> tuple[Tensor, Tensor]:
     """The keys and values of every head, from what is remembered.
 
-        k_h = [W_uk,h latent ; key],  v_h = W_uv,h latent
+        k_h = [w_uk,h latent ; key],  v_h = w_uv,h latent
 
     Args:
         memory_BSL: from ``compress``.
@@ -86,8 +86,8 @@ def attend_absorbed(
 ) -> Tensor:
     """Attention over what is remembered, without ever making the keys and values of the heads.
 
-        q . (W_uk c) = (W_uk^T q) . c       so W_uk goes into the query,
-        sum_s p_s (W_uv c_s) = W_uv (sum_s p_s c_s)      and W_uv is applied once, after the mean
+        q . (w_uk c) = (w_uk^T q) . c       so w_uk goes into the query,
+        sum_j p_j (w_uv c_j) = w_uv (sum_j p_j c_j)      and w_uv is applied once, after the mean
 
     The scale is (P + R)^-0.5, the width of a head's query in the form that this one equals.
 
@@ -150,7 +150,7 @@ class LatentCache:
         batch_size: B
         capacity: positions that fit.
 
-    Source: DeepSeek-V2, arXiv 2405.04434, section 2.1.3: (kv_lora_rank + qk_rope_head_dim) numbers a token and layer.
+    Source: DeepSeek-V2, arXiv 2405.04434, section 2.1.3: (kv_lora_rank + qk_rope_head_dim) numbers per token and layer.
     """
 
     def __init__(self, config: ModelConfig, batch_size: int, capacity: int, *, device=None, dtype=None):

@@ -53,7 +53,7 @@ def test_compress_equals_its_definition_written_out(B, T, D, C, pairs, seed):
 
 @st.composite
 def attentions(draw):
-    """Queries without position and rotated, what is remembered, W_uk and W_uv; the queries are the last positions."""
+    """Queries without position and rotated, what is remembered, w_uk and w_uv; the queries are the last positions."""
     B, H, T, P, C, W = (draw(FEW) for _ in range(6))
     S, R, seed = T + draw(st.integers(0, 3)), 2 * draw(st.integers(1, 2)), draw(SEED)
     shapes = (B, H, T, P), (B, H, T, R), (B, S, C + R), (H, P, C), (H, W, C)

@@ -257,7 +257,7 @@ def _(q_nope, q_rope, memory, w_uk, w_uv):
     return weigh(masked(scaled(q_nope, q_rope, memory.data, w_uk)), memory, w_uv)
 
 
-@wrong("gradient missing", "W_uk counted as absorbed")
+@wrong("gradient missing", "w_uk counted as absorbed")
 def _(q_nope, q_rope, memory, w_uk, w_uv):
     return attend(absorb(q_nope, q_rope, w_uk.detach()), memory, w_uv, width(q_nope, q_rope) ** -0.5)
 

@@ -142,38 +142,38 @@ def _(q_nope, q_rope, memory, w_uk, w_uv):
     return weights.mean(0) @ memory[:, None, :, : w_uk.shape[-1]] @ w_uv.mT
 
 
-@wrong("W_uk left out")
+@wrong("w_uk left out")
 def _(q_nope, q_rope, memory, w_uk, w_uv):
     q = torch.cat((q_nope, q_rope), dim=-1)
     return attend(q, memory, w_uv, q.shape[-1] ** -0.5)
 
 
-@wrong("W_uk transposed")
+@wrong("w_uk transposed")
 def _(q_nope, q_rope, memory, w_uk, w_uv):
     q = torch.cat((q_nope @ w_uk.transpose(1, 2), q_rope), dim=-1)
     return attend(q, memory, w_uv, width(q_nope, q_rope) ** -0.5)
 
 
-@wrong("W_uv left out")
+@wrong("w_uv left out")
 def _(q_nope, q_rope, memory, w_uk, w_uv):
     C = w_uk.shape[-1]
     q = absorb(q_nope, q_rope, w_uk)
     return causal_attention(q, memory[:, None], memory[:, None, :, :C], width(q_nope, q_rope) ** -0.5)
 
 
-@wrong("W_uv transposed")
+@wrong("w_uv transposed")
 def _(q_nope, q_rope, memory, w_uk, w_uv):
     C = w_uk.shape[-1]
     q = absorb(q_nope, q_rope, w_uk)
     return causal_attention(q, memory[:, None], memory[:, None, :, :C], width(q_nope, q_rope) ** -0.5) @ w_uv
 
 
-@wrong("W_uk on the way out")
+@wrong("w_uk on the way out")
 def _(q_nope, q_rope, memory, w_uk, w_uv):
     return attend(absorb(q_nope, q_rope, w_uk), memory, w_uk, width(q_nope, q_rope) ** -0.5)
 
 
-@wrong("W_uv folded into the query")
+@wrong("w_uv folded into the query")
 def _(q_nope, q_rope, memory, w_uk, w_uv):
     return attend(absorb(q_nope, q_rope, w_uv), memory, w_uv, width(q_nope, q_rope) ** -0.5)
 

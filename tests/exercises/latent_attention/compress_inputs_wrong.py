@@ -83,7 +83,7 @@ def _(x, w, norm, cos, sin, eps=1e-6):
     return torch.cat((rms_norm(latent, norm, eps), apply_rotary(key, cos, sin)), dim=-1)
 
 
-@wrong("W transposed")
+@wrong("w transposed")
 def _(x, w, norm, cos, sin, eps=1e-6):
     latent, key = (x @ w).tensor_split([len(norm)], dim=-1)
     return torch.cat((rms_norm(latent, norm, eps), apply_rotary(key, cos, sin)), dim=-1)

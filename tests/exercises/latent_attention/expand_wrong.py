@@ -107,14 +107,14 @@ def _(memory, w_uk, w_uv):
     return v, k
 
 
-@wrong("one matrix for both", "W_uk")
+@wrong("one matrix for both", "w_uk")
 def _(memory, w_uk, w_uv):
     C = w_uk.shape[-1]
     k = heads(memory[..., :C], w_uk)
     return with_key(k, memory[..., C:]), k
 
 
-@wrong("one matrix for both", "W_uv")
+@wrong("one matrix for both", "w_uv")
 def _(memory, w_uk, w_uv):
     C = w_uk.shape[-1]
     v = heads(memory[..., :C], w_uv)

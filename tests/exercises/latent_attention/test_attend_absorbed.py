@@ -115,7 +115,7 @@ def _(q_nope, q_rope, memory, w_uk, w_uv):
     return mean @ w_uv.mT
 
 
-@right("-1e9 where it is hidden, the scale in W_uk")
+@right("-1e9 where it is hidden, the scale in w_uk")
 def _(q_nope, q_rope, memory, w_uk, w_uv):
     scale = width(q_nope, q_rope) ** -0.5
     scores = sum(scores_of(q_nope, q_rope * scale, memory, w_uk * scale))

@@ -1,1 +1,1 @@
-"""Lesson 02, why is a long context cheap: what a cache costs, and attention that remembers one small latent a token."""
+"""Lesson 02, why is a long context cheap: what a cache costs, and attention that remembers a small latent per token."""

@@ -105,7 +105,7 @@ def _where_latents_agree(function, q_nope, q_rope, memory, w_uk, w_uv):
     if got.shape[-1] > 1 and close(got, sums * expected):
         worst = max(sums.flatten().tolist(), key=lambda total: abs(total - 1))
         raise Wrong(f"The weights of a query add up to {worst:.3f}, not to 1.", mistake="weights do not add up to 1")
-    raise Wrong("Where all latents are the same c, every query must get W_uv c, wherever it looks.")
+    raise Wrong("Where all latents are the same c, every query must get w_uv c, wherever it looks.")
 
 
 def _equal_scores(function, q_nope, q_rope, memory, w_uk, w_uv):
@@ -114,7 +114,7 @@ def _equal_scores(function, q_nope, q_rope, memory, w_uk, w_uv):
     must_equal(
         function(0 * q_nope, 0 * q_rope, memory, w_uk, w_uv),
         of_heads(means[:, -q_nope.shape[2] :], w_uv),
-        "Where all scores are 0, a query must get W_uv times the plain mean of the latents that it sees.",
+        "Where all scores are 0, a query must get w_uv times the plain mean of the latents that it sees.",
     )
 
 
@@ -229,10 +229,11 @@ EXERCISE = Exercise(
     hints=(
         "To every head the memory is one shared key, C + R wide, and its first C features are one shared value. Which "
         "query fits that key?",
-        "`torch.cat((q_nope @ w_uk, q_rope), dim=-1)` is that query, and `memory[:, None]` the key of all heads. "
-        "`causal_attention` gives the mean of the latents, with the scale (P + R)^-0.5.",
-        "return causal_attention(q, memory[:, None], memory[:, None, :, :C], scale) @ w_uv.mT",
+        "Its first part is the query without position after w_uk, its last the rotated one. `memory[:, None]` is the "
+        "key of all. `causal_attention` gives the mean of the latents, with the scale (P + R)^-0.5; w_uv remains.",
+        "The query goes from (B, H, T, P) to (B, H, T, C), and with its rotated part to (B, H, T, L). Key: the memory, "
+        "(B, 1, S, L). Value: its latents, (B, 1, S, C). The mean is (B, H, T, C), the result (B, H, T, W).",
     ),
     difficulty=3,
-    minutes=15,
+    minutes=30,
 )

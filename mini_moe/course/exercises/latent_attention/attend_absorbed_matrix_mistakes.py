@@ -44,40 +44,40 @@ MISTAKES = (
         _attended(query=lambda q_nope, q_rope: torch.cat((q_rope, q_nope), dim=-1)),
     ),
     Mistake(
-        "W_uk left out",
-        "The query meets the latent as it is, without W_uk, which runs only where P = C: fold W_uk in, "
+        "w_uk left out",
+        "The query meets the latent as it is, without w_uk, which runs only where P = C: fold w_uk in, "
         "`q_nope @ w_uk`.",
         absorbed(fold=lambda q, w_uk, w_uv: q),
     ),
     Mistake(
-        "W_uk transposed",
-        "W_uk is folded in transposed, which runs only where P = C: the query's P features have to become C, "
+        "w_uk transposed",
+        "w_uk is folded in transposed, which runs only where P = C: the query's P features have to become C, "
         "`q_nope @ w_uk`.",
         absorbed(fold=lambda q, w_uk, w_uv: q @ w_uk.mT),
     ),
     Mistake(
-        "W_uv left out",
-        "This is the mean of the latents: W_uv makes a head's value of it, at the end.",
+        "w_uv left out",
+        "This is the mean of the latents: w_uv makes a head's value of it, at the end.",
         absorbed(back=lambda mean, w_uk, w_uv: mean),
     ),
     Mistake(
-        "W_uv transposed",
-        "W_uv is applied transposed, which runs only where C = W: it makes W features of C, `mean @ w_uv.mT`.",
+        "w_uv transposed",
+        "w_uv is applied transposed, which runs only where C = W: it makes W features of C, `mean @ w_uv.mT`.",
         absorbed(back=lambda mean, w_uk, w_uv: mean @ w_uv),
     ),
     Mistake(
-        "W_uk on the way out",
-        "W_uk makes the values: it belongs to the query; after the mean comes W_uv.",
+        "w_uk on the way out",
+        "w_uk makes the values: it belongs to the query; after the mean comes w_uv.",
         absorbed(back=lambda mean, w_uk, w_uv: mean @ w_uk.mT),
     ),
     Mistake(
-        "W_uv folded into the query",
-        "W_uv is folded into the query: that is W_uk's place; W_uv comes after the mean.",
+        "w_uv folded into the query",
+        "w_uv is folded into the query: that is w_uk's place; w_uv comes after the mean.",
         absorbed(fold=lambda q, w_uk, w_uv: q @ w_uv),
     ),
     Mistake(
         "matrices exchanged",
-        "The matrices are exchanged: W_uk goes into the query, W_uv comes after the mean.",
+        "The matrices are exchanged: w_uk goes into the query, w_uv comes after the mean.",
         lambda q_nope, q_rope, memory, w_uk, w_uv: absorbed()(q_nope, q_rope, memory, w_uv, w_uk),
     ),
     *(
@@ -146,7 +146,7 @@ MISTAKES = (
     ),
     Mistake(
         "mean cut to P features",
-        "Where P is less than C, only the first P features of the mean pass through W_uv: the latent is C wide, as "
+        "Where P is less than C, only the first P features of the mean pass through w_uv: the latent is C wide, as "
         "`w_uv.shape[-1]` tells.",
         absorbed(back=lambda mean, w_uk, w_uv: mean[..., : w_uk.shape[1]] @ w_uv[..., : w_uk.shape[1]].mT),
     ),

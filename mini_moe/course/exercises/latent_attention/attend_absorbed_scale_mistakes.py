@@ -37,7 +37,7 @@ def absorbed(*, scale=right_scale, rope_scale=None, hides=future, weigh=softmax,
         scale: of the part of the score without position; ``rope_scale`` of the other, if not the same.
         hides: (T, S) -> what is hidden.
         weigh: scores and what is hidden -> weights.
-        fold, back: what W_uk and W_uv do to queries and mean.
+        fold, back: what w_uk and w_uv do to queries and mean.
     """
 
     def function(q_nope, q_rope, memory, w_uk, w_uv):

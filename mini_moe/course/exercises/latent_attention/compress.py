@@ -14,7 +14,7 @@ def _cases_of_compress(generator):
     # A latent as wide as the key, or a key of one pair: only there can the latent be rotated by mistake.
     for B, T, D, C, R in ((1, 1, 2, 2, 2), (1, 3, 3, 6, 4), (2, 3, 5, 4, 4), (2, 4, 3, 6, 2)):
         yield *_tokens_and_weights(generator, B, T, D, C, R), 1e-6
-    yield *_tokens_and_weights(generator, 3, 2, 8, 4, 4), 1e-6  # W is square
+    yield *_tokens_and_weights(generator, 3, 2, 8, 4, 4), 1e-6  # w is square
     yield *_tokens_and_weights(generator, 2, 2, 1, 1, 2), 1e-6  # one feature each, and one pair
     x, *weights = _tokens_and_weights(generator, 1, 2, 3, 4, 4)
     yield 0.1 * x, *weights, 1e-2  # eps is not small
@@ -105,11 +105,12 @@ EXERCISE = Exercise(
     mistakes=(*compress_norm_mistakes.MISTAKES, *compress_key_mistakes.MISTAKES),
     constants=CONSTANTS,
     hints=(
-        "One product with W, cut in two; norm the first part, rotate the second, and put them side by side again.",
-        "`F.linear(x, w).tensor_split([len(norm_C)], dim=-1)` gives latent and key. `rms_norm(latent, norm_C, eps)` "
-        "and `apply_rotary(key, cos, sin)` are from lesson 01.",
-        "return torch.cat((rms_norm(latent, norm_C, eps), apply_rotary(key, cos, sin)), dim=-1)",
+        "One product with w, cut in two; norm the first part, rotate the second, and put them side by side again.",
+        "`F.linear` is the product, `len(norm_C)` tells where to cut it. `rms_norm` and `apply_rotary` are from lesson "
+        "01, and `torch.cat` joins.",
+        "First w x, (B, T, L), cut into the latent, (B, T, C), and the key, (B, T, R). Norm and rotation leave these "
+        "shapes as they are. Joined along the last dimension they are (B, T, L) again.",
     ),
     difficulty=2,
-    minutes=8,
+    minutes=12,
 )

@@ -1,4 +1,4 @@
-"""Lesson 02, `compress`: the mistakes that people make with the key, and in cutting W x in two."""
+"""Lesson 02, `compress`: the mistakes that people make with the key, and in cutting w x in two."""
 
 import torch
 import torch.nn.functional as F
@@ -107,7 +107,7 @@ MISTAKES = (
     ),
     Mistake(
         "key detached",
-        "The result is right, but no gradient passes through the key: the last R rows of W would never learn.",
+        "The result is right, but no gradient passes through the key: the last R rows of w would never learn.",
         remembered(key=lambda key, cos, sin: apply_rotary(key.detach(), cos, sin)),
     ),
     Mistake(
@@ -139,28 +139,28 @@ MISTAKES = (
     *(
         Mistake(
             "key made of the latent",
-            "The key is made of the latent, the first features of W x: the last R of W x are the key.",
+            "The key is made of the latent, the first features of w x: the last R of w x are the key.",
             _key_from_the_latent(normed),
         )
         for normed in (as_it_is, rms_norm)
     ),
     Mistake(
         "key from the token",
-        "The key is cut from the token itself: it is the last R numbers of W x.",
+        "The key is cut from the token itself: it is the last R numbers of w x.",
         lambda x, w, norm, cos, sin, eps=1e-6: torch.cat(
             (rms_norm(F.linear(x, w[: len(norm)]), norm, eps), apply_rotary(x[..., -2 * cos.shape[-1] :], cos, sin)),
             dim=-1,
         ),
     ),
     Mistake(
-        "W transposed",
-        "W is used transposed, which runs only where it is square: it makes L numbers of D, `F.linear(x, w)` or "
+        "w transposed",
+        "w is used transposed, which runs only where it is square: it makes L numbers of D, `F.linear(x, w)` or "
         "`x @ w.T`.",
         lambda x, w, norm, cos, sin, eps=1e-6: compress(x, w.T, norm, cos, sin, eps),
     ),
     Mistake(
         "latent from the last rows",
-        "The latent is cut from the end of W x: its first C features are the latent, its last R the key.",
+        "The latent is cut from the end of w x: its first C features are the latent, its last R the key.",
         _latent_from_the_last_rows,
     ),
     *(
@@ -179,12 +179,12 @@ MISTAKES = (
     ),
     Mistake(
         "key from the first rows",
-        "The first rows of W are taken for the key: they give the latent, the last R give the key.",
+        "The first rows of w are taken for the key: they give the latent, the last R give the key.",
         _key_from_the_first_rows,
     ),
     Mistake(
         "only the product",
-        "This is W x alone: its first C features are still to be normed, its last R to be rotated.",
+        "This is w x alone: its first C features are still to be normed, its last R to be rotated.",
         remembered(as_it_is, lambda key, cos, sin: key),
     ),
 )

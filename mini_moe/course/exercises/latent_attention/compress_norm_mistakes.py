@@ -36,7 +36,7 @@ def _latent_turned(turn):
 
 
 def _normed_together(own_eps, key_normed):
-    """With one root mean square for all of W x, which divides the key or not, for the mistakes."""
+    """With one root mean square for all of w x, which divides the key or not, for the mistakes."""
 
     def function(x, w, norm, cos, sin, eps=1e-6):
         both = F.linear(x, w)
@@ -96,7 +96,7 @@ MISTAKES = (
     *(
         Mistake(
             "token normed",
-            "The token is normed before W: the block around attention does that. Here the latent is normed.",
+            "The token is normed before w: the block around attention does that. Here the latent is normed.",
             function,
         )
         for function in (
@@ -260,13 +260,13 @@ MISTAKES = (
     ),
     Mistake(
         "size detached",
-        "The result is right, but the latent's size carries no gradient: no `.detach()` or `no_grad` there, for W "
+        "The result is right, but the latent's size carries no gradient: no `.detach()` or `no_grad` there, for w "
         "decides it, too.",
         _by(lambda c, eps: (_mean_square(c) + eps).sqrt().detach()),
     ),
     Mistake(
         "latent detached",
-        "The result is right, but no gradient passes through the latent: the first C rows of W would never learn.",
+        "The result is right, but no gradient passes through the latent: the first C rows of w would never learn.",
         remembered(lambda latent, norm, eps: rms_norm(latent.detach(), norm, eps)),
     ),
 )

@@ -95,11 +95,14 @@ EXERCISE = Exercise(
     ),
     mistakes=MISTAKES,
     hints=(
-        "Cut the memory in latent and key. The latent goes through each head's two matrices; the key is only copied.",
-        "`torch.einsum('bsc,hpc->bhsp', latent, w_uk_HPC)` is every head's own features at once. "
-        "`key[:, None].expand(-1, H, -1, -1)` shows the one key to all heads.",
-        "k = torch.cat((k, key[:, None].expand(-1, H, -1, -1)), dim=-1), and v as k was before, with w_uv_HWC.",
+        "Cut the memory into latent and key. The latent goes through each head's two matrices; the key is only copied.",
+        "`torch.einsum` makes the features of all heads at once, with a letter for each dimension; a loop over the "
+        "heads does as well. Give the key a dimension for the heads, and a tensor's own `expand` shows it to all.",
+        "The memory is cut into the latent, (B, S, C), and the key, (B, S, R). Each head's own features are "
+        "(B, H, S, P). The key with a dimension for the heads is (B, 1, S, R), and shown to all of them (B, H, S, R); "
+        "joined to the features it gives (B, H, S, P + R). Values are made as the features were, by the other "
+        "matrix: (B, H, S, W).",
     ),
     difficulty=2,
-    minutes=10,
+    minutes=20,
 )

@@ -177,7 +177,7 @@ MISTAKES = (
     ),
     Mistake(
         "matrices exchanged",
-        "The matrices are exchanged: W_uk makes keys, W_uv makes values.",
+        "The matrices are exchanged: w_uk makes keys, w_uv makes values.",
         lambda memory, w_uk, w_uv: _expanded()(memory, w_uv, w_uk),
     ),
     Mistake(
@@ -188,7 +188,7 @@ MISTAKES = (
     *(
         Mistake(
             "one matrix for both",
-            "Keys and values come from the same matrix: W_uk makes keys, W_uv makes values.",
+            "Keys and values come from the same matrix: w_uk makes keys, w_uv makes values.",
             lambda memory, w_uk, w_uv, one=one: _expanded()(memory, *one(w_uk, w_uv)),
         )
         for one in (lambda w_uk, w_uv: (w_uk, w_uk), lambda w_uk, w_uv: (w_uv, w_uv))
@@ -242,7 +242,7 @@ MISTAKES = (
     *(
         Mistake(
             "matrix left out",
-            "The latent itself stands where a head's own features belong: W_uk makes them for the keys, W_uv for "
+            "The latent itself stands where a head's own features belong: w_uk makes them for the keys, w_uv for "
             "the values.",
             function,
         )

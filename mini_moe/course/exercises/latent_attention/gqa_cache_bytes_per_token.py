@@ -221,10 +221,12 @@ EXERCISE = Exercise(
         ),
     ),
     hints=(
-        "Count the numbers that one head of one layer keeps of a token; then all heads, all layers, and their bytes.",
+        "Count the numbers that one head of one layer keeps of a token, then those of all heads and all layers. Then "
+        "their bytes.",
         "A head keeps two vectors of head_dim numbers, a key and a value. Queries are not kept.",
-        "return n_layers * n_kv_heads * 2 * head_dim * bytes_per_element",
+        "Four steps: the numbers of one key and one value; of all key-value heads; of all layers; then their bytes. "
+        "Each multiplies the step before by one of the arguments.",
     ),
     difficulty=1,
-    minutes=3,
+    minutes=4,
 )

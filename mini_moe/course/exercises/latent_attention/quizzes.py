@@ -4,49 +4,66 @@ from mini_moe.course.display.quiz import Option, Quiz
 
 QUIZZES = (
     Quiz(
-        "what-the-cache-holds",
-        "While a model with latent attention writes, what does each layer keep of every token?",
+        "what-limits-writing",
+        "A model writes token 8,001 of a text. In every layer its query meets the keys and values of 8,000 tokens, "
+        "which lie in the memory of a large GPU. What does the GPU spend most of this attention's time on?",
         (
-            Option("The keys and values of all heads.", "That is what plain attention keeps. With the 128 heads of "
-                   "DeepSeek-V3 it would be 57 times as much; not to keep them is the whole point."),
-            Option("The latent as it leaves its matrix, to be normed when it is needed.", "Then every new token would "
-                   "have to norm the whole past again. The norm needs nothing but the token itself: do it once, and "
-                   "keep the result."),
-            Option("The normed latent alone, rotated by its position.", "Values are made from it, too, and would "
-                   "change with the position. And to rotate the keys of the heads instead would put a turn between "
-                   "the query and W_uk. So position travels beside the latent, in a small key of its own."),
-            Option("The normed latent, and beside it one rotated key.", "Both are shared by all heads: 512 + 64 "
-                   "numbers a layer in DeepSeek-V3.", right=True),
-            Option("Latent, rotated key, and the compressed query.", "A query is asked once, by its own token, and "
-                   "never again: nothing to keep."),
+            Option("Multiplying the query with keys, and weights with values.", "For each number of a key or value "
+                   "that is one multiplication and one addition. A large GPU does hundreds of them in the time in "
+                   "which it reads a byte: you will divide the one by the other."),
+            Option("Reading the keys and values.", "Each number is read, used once, and not needed again before the "
+                   "next token. How long the reading takes, and how long the arithmetic, you will compute for three "
+                   "designs.", right=True),
+            Option("Computing the keys and values of the 8,000 tokens.", "That would take by far the longest, and this "
+                   "is why they are kept: none of them is computed again."),
+            Option("The softmax of the scores.", "Each head has 8,000 scores, but 8,000 keys and values of 128 numbers "
+                   "each: the softmax is the smaller part."),
         ),
     ),
     Quiz(
-        "does-latent-save-training",
-        "The cache of DeepSeek-V3 is 57 times smaller than that of plain attention with as many heads. Does comparing "
-        "queries with keys take less work in training, too?",
+        "does-a-latent-save-work",
+        "Suppose that in place of keys and values each layer keeps one short row per token, from which every head's "
+        "key and value can be made when they are needed. Does attention then take fewer operations?",
         (
-            Option("Yes: 57 times smaller is 57 times faster.", "Training keeps no cache: all positions are there "
-                   "at once. What shrinks is memory, and the time to read it for every token that is written."),
-            Option("Yes, for queries are compared with latents in place of keys.", "That is the absorbed form, and it "
-                   "is no shorter: a latent is 512 wide, a head's key 128 + 64. With many queries, as in training, it "
-                   "is cheaper to expand."),
-            Option("No: in training the latents are expanded, and each pair of positions costs what it did, or more.",
-                   "Keys are expanded for every head and compared as ever, 128 + 64 features in place of 128. What is "
-                   "saved is the cache, and reading it: that counts when text is written.", right=True),
+            Option("Yes: less is kept, so less is computed.", "What is kept shrinks. But in every head a query still "
+                   "meets every token that it may see, and now keys and values have to be made of the rows, too."),
+            Option("Yes in training, but not in writing.", "In training all keys are made at once and compared as "
+                   "before; nothing becomes less. And there is no cache that could be smaller."),
+            Option("Yes in writing, but not in training.", "Writing is where it pays, but not by fewer operations: the "
+                   "memory is smaller, and reading it takes less time."),
+            Option("No, neither in training nor in writing: it takes more.", "Making keys and values of the rows is "
+                   "work on top. There is a way around it, which you will build; but then longer rows are compared. "
+                   "What you get in return is a small cache.", right=True),
         ),
     ),
     Quiz(
         "query-compression-and-cache",
-        "In DeepSeek-V3 queries, too, pass through a latent, 1536 wide. What does this do to the cache?",
+        "In DeepSeek-V3 the queries, too, are made from a short row, 1,536 numbers wide. What does this do to the "
+        "cache?",
         (
-            Option("It shrinks the cache further.", "Queries are never cached: each is asked once, by its own token."),
-            Option("It adds 1536 numbers a token.", "The query's latent is forgotten with the query, as soon as its "
-                   "token has looked around."),
-            Option("Nothing: it saves memory for activations in training.", "Training has to hold what the backward "
-                   "pass needs, and a narrow latent is less than the queries of all heads.", right=True),
-            Option("Nothing, but the absorbed form could not do without it.", "W_uk folds into a query however it was "
-                   "made. Smaller models do without it, with one matrix from the token to all queries."),
+            Option("It shrinks the cache further.", "Queries are never kept: each is asked once, by its own token."),
+            Option("It adds 1,536 numbers per token.", "The query's row is forgotten together with the query, as soon "
+                   "as its token has looked around."),
+            Option("Nothing: it saves memory in training.", "Training has to hold what the backward pass needs, and a "
+                   "narrow row is less than the queries of all heads (DeepSeek-V2, section 2.1.2).", right=True),
+            Option("Nothing, but without it keys and values could not be made from a short row.", "The two are "
+                   "independent: DeepSeek-V2-Lite makes its queries with a single matrix (DeepSeek-V2, appendix B.1), "
+                   "and so does the small model of this course."),
+        ),
+    ),
+    Quiz(
+        "what-the-cache-holds",
+        "The latent passes through an RMSNorm, and the small key is rotated. Both can be done once, before the cache, "
+        "or each time the cache is read. What is best kept of each token?",
+        (
+            Option("Latent and key as they leave their matrix.", "Then every new token would have to norm and rotate "
+                   "the whole past again."),
+            Option("The normed latent, and the key before its rotation.", "A key's angle depends on its own position "
+                   "alone, as in lesson 01. It does not change when another token looks at it, so rotate it once."),
+            Option("The normed latent and the rotated key.", "Both are ready for use, and both are shared by all "
+                   "heads: 512 + 64 numbers per layer in DeepSeek-V3.", right=True),
+            Option("The normed latent, the rotated key, and the query.", "A query is asked once, by its own token, and "
+                   "never again: nothing to keep."),
         ),
     ),
 )  # fmt: skip
