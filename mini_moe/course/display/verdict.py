@@ -123,7 +123,8 @@ HEADLINES = {
         "Its use costs 95 % less.",
         "List prices of January 2025, without the discount for what is cached: R1 $0.55 in and $2.19 out per million "
         "tokens, o1 $15 and $60: 96 % less; about 78 % less than GPT-4o. A price is what a seller asks, not what the "
-        "work costs.",
+        "work costs: of one day in February 2025 DeepSeek tells that its GPUs would have cost $87,072 at a rent of $2 "
+        "per hour, and all tokens $562,027 at R1's prices; not all were billed (its open-infra-index, day 6).",
         "true of prices",
         ("00", "02", "07"),
     ),
