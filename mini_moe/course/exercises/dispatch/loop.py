@@ -106,7 +106,7 @@ EXERCISE = Exercise(
         ),
     ),
     hints=(
-        "For each expert: which tokens chose it, and in which place? Compute only their rows, weigh them, add them to y.",
+        "For each expert: which tokens chose it, and as which choice? Compute only these rows, weigh them, add them.",
         "`token, choice = (experts_NK == expert).nonzero(as_tuple=True)` finds the rows and columns; "
         "`y.index_add(0, token, rows)` adds each row to its token. No tokens, no rows: nothing special to do.",
         "Before the loop: y, zeros like x. In the loop, four lines: tokens and choices of this expert; gate and up, "

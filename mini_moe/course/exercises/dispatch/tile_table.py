@@ -117,7 +117,7 @@ EXERCISE = Exercise(
         "the expert's first tile.",
         "First refuse a block below 1. Then two empty lists and a start of 0. The outer loop goes through the experts "
         "and their ends, the inner one through the first rows of this expert's tiles, and adds to both lists; after "
-        "the inner one, this end is the next start. Last, two tensors, of dtype=torch.int64: empty ones would be floats.",
+        "the inner one, this end is the next start. Last, two tensors, of dtype=torch.int64: empty ones are floats.",
     ),
     difficulty=3,
     minutes=25,
