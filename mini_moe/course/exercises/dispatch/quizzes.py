@@ -5,10 +5,10 @@ from mini_moe.course.display.quiz import Option, Quiz
 QUIZZES = (
     Quiz(
         "sparse-is-free",
-        "A layer has 64 experts, and each token goes through 4 of them. The alternative is a dense layer of the size of "
+        "A layer has 64 experts, and each token goes through 4 of them. The alternative is a dense layer as large as "
         "those 4: the same multiplications for each token. Which is faster, forward and backward?",
         (
-            Option("Neither: the multiplications are the same, so the time is.", "The multiplications are the same. But "
+            Option("Neither: the multiplications are the same, so the time is.", "They are. But "
                    "tokens have to be fetched and brought back, and many small products take their place."),
             Option("The dense layer, 16 times as fast: for the other, all 64 experts must be computed.", "Each expert "
                    "computes only the tokens that chose it: no more multiplications than the dense layer. (A careless "
