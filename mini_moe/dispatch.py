@@ -114,8 +114,9 @@ def grouped(x_ND: Tensor, weights_NK: Tensor, experts_NK: Tensor, gate_up: Tenso
 def with_room(experts_NK: Tensor, n_experts: int) -> tuple[list[Tensor], list[int], Tensor]:
     """Sort the experts by load and cut them into batches, within which all have as much room as the busiest.
 
-    Neighbours in this order have about the same load, so little room stays empty, however uneven the load is. Room is
-    a multiple of ROOM: the CPU's library prepares a product anew for every shape not met before.
+    Neighbours in this order have about the same load, so little room stays empty, unless a few experts of one batch
+    have nearly all the load. Room is a multiple of ROOM: the CPU's library prepares a product anew for every shape not
+    met before.
 
     Returns:
         the experts of each batch, and the number of rows that each of them has.
