@@ -11,8 +11,8 @@ QUIZZES = (
             Option("Neither: the multiplications are the same, so the time is.", "They are. But "
                    "tokens have to be fetched and brought back, and many small products take their place."),
             Option("The dense layer, 16 times as fast: for the other, all 64 experts must be computed.", "Each expert "
-                   "computes only the tokens that chose it: no more multiplications than the dense layer. (A careless "
-                   "program can still be that slow, for another reason, which you will find below.)"),
+                   "computes only the tokens that chose it: no more multiplications than the dense layer. A careless "
+                   "program can still be that slow, for another reason: you will find it below."),
             Option("The dense layer; by how much depends on the program.", "Fetching and bringing back cost time, and "
                    "so do many small products, and the gradients of all 64 experts. A good program loses a "
                    "small factor, a careless one a large one. You measure both below.", right=True),
