@@ -2,7 +2,8 @@
 
 All are a few products. None of these functions builds a model.
 
-Source: DeepSeek-V3, arXiv 2412.19437, table 1 and section 4.2; DeepSeek-V2, arXiv 2405.04434, section 2.1.
+Source: DeepSeek-V3, arXiv 2412.19437, table 1 and section 4.2; DeepSeek-V2, arXiv 2405.04434, section 2.1. The
+makers' own figures for cache, operations and utilization are in arXiv 2505.09343, tables 1, 2 and 4.
 """
 
 from mini_moe.config import ModelConfig
@@ -11,20 +12,19 @@ from mini_moe.config import ModelConfig
 def attention_parameters(config: ModelConfig) -> int:
     """Parameters of the attention in one layer, with the norms of its latents.
 
-        queries     D -> H (P + R), or, with q_lora_rank = Q, through a latent:
-                    D -> Q, a norm over the Q, Q -> H (P + R)
-        latent      D -> C + R, with a norm over the C
-        expansion   C -> H (P + W)
-        output      H W -> D
+        queries     from D to H (P + R) features; where q_lora_rank is Q and not
+                    None, by way of Q features with a norm over them
+        latent      from D to C + R features, with a norm over the C
+        expansion   from C to H (P + W) features
+        output      from H W to D features
 
-    D hidden_size, H num_attention_heads, C kv_lora_rank,
+    D hidden_size, H num_attention_heads, C kv_lora_rank, Q q_lora_rank,
     P qk_nope_head_dim, R qk_rope_head_dim, W v_head_dim.
-    A matrix from m to n features has m n parameters, a norm over n has n.
 
     Source: arXiv 2405.04434, equations 9 to 19.
 
     >>> from mini_moe.config import deepseek_v3, tiny
-    >>> attention_parameters(tiny())  # 128*128 + 128*80 + 64 + 64*192 + 128*128
+    >>> attention_parameters(tiny())
     55360
     >>> attention_parameters(deepseek_v3())
     187107328
@@ -44,18 +44,20 @@ def attention_parameters(config: ModelConfig) -> int:
 def count_parameters(config: ModelConfig) -> tuple[int, int]:
     """All parameters, and those at work on one token.
 
-        embedding and head    V D each
-        every layer           attention, and two norms over D
-        a dense layer         SwiGLU: 3 D intermediate_size
-        a layer of experts    router E D; E routed and the shared experts,
-                              each 3 D moe_intermediate_size
-        at the end            one norm over D
+        embedding, output head   V rows of D numbers each
+        every layer              attention, and two norms over D
+        a dense layer            SwiGLU: three matrices between D and
+                                 intermediate_size features
+        a layer of experts       a router, E rows of D numbers; E routed and
+                                 the shared experts, each a SwiGLU between D
+                                 and moe_intermediate_size features
+        at the end               one norm over D
 
     A token uses all of this but, in each layer of experts, the E - K that it
     was not sent to.
 
     Returns:
-        total, active: the active count has the embedding and the head in it.
+        total, active: the active count has the embedding and the output head in it.
 
     >>> from mini_moe.config import deepseek_v3, tiny
     >>> count_parameters(tiny())
@@ -77,7 +79,7 @@ def count_parameters(config: ModelConfig) -> tuple[int, int]:
 
 
 def weight_bytes(config: ModelConfig, bits_per_parameter: int) -> int:
-    """Memory to hold every weight, also of the experts that rest.
+    """Bytes to hold every weight, also of the experts that rest.
 
     >>> from mini_moe.config import deepseek_v3
     >>> weight_bytes(deepseek_v3(), bits_per_parameter=8) / 1e9
@@ -120,14 +122,15 @@ def gqa_cache_bytes_per_token(n_layers: int, n_kv_heads: int, head_dim: int, byt
 def training_flops_per_token(config: ModelConfig, context: int) -> float:
     """Floating-point operations to train on one token, forward and backward.
 
-        matrices    6 for each active parameter but the embedding's, which is
-                    looked up: a multiplication and an addition forward,
-                    twice that backward
-        attention   6 H (P + R + W) for each earlier position in each layer;
-                    a token sees context / 2 on average
+        matrices    a multiplication and an addition for each active parameter,
+                    and backward twice as many; none for the embedding,
+                    which is looked up
+        attention   as many for each number of a query (P + R) and of a value
+                    (W), in each head of each layer, for each earlier position;
+                    a token sees context / 2 of these on average
 
     Returns:
-        FLOPs a token, averaged over a sequence of ``context`` tokens.
+        FLOPs per token, averaged over a sequence of ``context`` tokens.
 
     >>> from mini_moe.config import deepseek_v3
     >>> training_flops_per_token(deepseek_v3(), context=4096) / 1e9
@@ -143,12 +146,28 @@ def training_gpu_hours(flops: float, flops_per_second: float, utilization: float
 
     Args:
         flops_per_second: the GPU's peak.
-        utilization: the part of the peak that is reached, 0 to 1 (model FLOPs utilization, MFU).
+        utilization: the part of the peak that is reached, 0 to 1.
 
     >>> training_gpu_hours(3.6e18, flops_per_second=1e15, utilization=0.5)
     2.0
     """
     return flops / (flops_per_second * utilization) / 3600
+
+
+def utilization(flops: float, gpu_hours: float, flops_per_second: float) -> float:
+    """Model FLOPs utilization (MFU): what a run computed, as a part of what its GPUs could have computed.
+
+    Args:
+        flops: operations that the model needs for the whole run, and no others.
+        gpu_hours: hours of one GPU, over all GPUs.
+        flops_per_second: the peak of one GPU. It depends on the width of the numbers; by custom it is that of BF16.
+
+    Source: PaLM, arXiv 2204.02311, appendix B.
+
+    >>> utilization(1.8e18, gpu_hours=2, flops_per_second=1e15)  # in the 2 hours it could have done 7.2e18
+    0.25
+    """
+    return flops / (gpu_hours * 3600 * flops_per_second)
 
 
 def training_dollars(gpu_hours: float, dollars_per_hour: float) -> float:

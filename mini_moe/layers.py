@@ -58,7 +58,7 @@ def rotary_angles(positions: Tensor, features: int, theta: float, yarn: Yarn | N
     Source: Su et al., arXiv 2104.09864, section 3.2.2.
 
     >>> cos, sin = rotary_angles(torch.arange(3), features=4, theta=10000.0)
-    >>> cos[1]  # the first pair turns by 1 radian a token, the second by a hundredth
+    >>> cos[1]  # the first pair turns by 1 radian per token, the second by a hundredth
     tensor([0.5403, 0.9999])
     """
     pair = torch.arange(0, features, 2, device=positions.device, dtype=torch.float32)
@@ -78,12 +78,12 @@ def stretch(speed: Tensor, theta: float, yarn: Yarn) -> Tensor:
     The line begins and ends at whole pairs: the last one above ``beta_fast`` and the first one below ``beta_slow``.
 
     Args:
-        speed: (R / 2,), radians a token: theta^(-2 i / R).
+        speed: (R / 2,), radians per token: theta^(-2 i / R).
         theta: the base of the wavelengths; above 1.
         yarn: by how much the context grows, and which pairs are slowed down.
 
     Returns:
-        (R / 2,), radians a token.
+        (R / 2,), radians per token.
 
     Source: Peng et al., arXiv 2309.00071, section 3.2. Departure: there the line goes by turns,
     not by pairs; by pairs it goes in the published code and model.
@@ -130,7 +130,7 @@ def apply_rotary(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 def causal_attention(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
     """Each query takes a weighted mean of the values at its own position and before.
 
-        y_t = sum_s softmax_s(scale * q_t . k_s) v_s,  over all s not after t
+        y_t = sum_j softmax_j(scale * q_t . k_j) v_j,  over all positions j not after t
 
     The T queries are the last T of the S positions.
 
@@ -156,9 +156,12 @@ def causal_attention(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
 
 
 def swiglu(x: Tensor, w_gate: Tensor, w_up: Tensor, w_down: Tensor) -> Tensor:
-    """The feed-forward layer: a gate decides how much of each inner feature goes on.
+    """The feed-forward network: a gate decides how much of each inner feature passes.
 
-        y = W_down (silu(W_gate x) * W_up x),  silu(z) = z / (1 + exp(-z))
+    Two matrices make I inner features each of x. The silu of the first result, the gate, multiplies the second, number
+    by number; the third matrix brings the product back to D features.
+
+        silu(z) = z / (1 + exp(-z))
 
     Args:
         x: (..., D)

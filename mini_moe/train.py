@@ -19,7 +19,7 @@ Departures:
    At `tiny` this and the faster bias took 100 steps from 2.36 bits per byte to 2.29, a first beta of 0.8 in place of
    0.9 to 2.24.
 4. Muon (orthogonalised momentum, for the matrices) was measured, too: after 200 steps it equals AdamW within the noise
-   of two seeds, at 20 ms more a step. It does not pay here.
+   of two seeds, at 20 ms more per step. It does not pay here.
 
 Letters: B batch, T tokens of a sequence, V vocabulary.
 """
@@ -53,11 +53,11 @@ class TrainConfig:
     """
 
     steps: int  # optimizer steps, 1..
-    batch_size: int = 8  # sequences a step, 1..
-    context: int = 256  # tokens a sequence, 1..
+    batch_size: int = 8  # sequences per step, 1..
+    context: int = 256  # tokens per sequence, 1..
     learning_rate: float = 1e-2  # of the matrices, at its highest, > 0
-    embedding_factor: float = 30.0  # so much faster learns the embedding, > 0
-    head_factor: float = 2.0  # and so much the head, > 0
+    embedding_factor: float = 30.0  # so many times faster the embedding learns, > 0
+    head_factor: float = 2.0  # and so many times the output head, > 0
     warmup_steps: int = 20  # 0..
     weight_decay: float = 0.1  # of the matrices, 0..
     grad_clip: float = 1.0  # largest norm of the whole gradient, > 0
@@ -85,7 +85,7 @@ class Diverged(ArithmeticError):
 class Losses(NamedTuple):
     """What a step minimises is the sum of the two."""
 
-    next_token: Tensor  # mean cross-entropy, nats a token
+    next_token: Tensor  # mean cross-entropy, nats per token
     balance: Tensor  # summed over layers
 
 
@@ -105,15 +105,14 @@ class Step:
 def bits_per_byte(nats: float, n_bytes: int) -> float:
     """How many bits a model spends on each byte of a text.
 
-        bits per byte = nats / (ln 2 * bytes)
-
-    Unlike the loss per token, this compares models with different tokenizers, and compressors.
+    A bit is the surprise of a fair coin, -ln 1/2 nats. Unlike the loss per token, this compares models with different
+    tokenizers, and compressors.
 
     Args:
         nats: -ln p, summed over all tokens of the text.
         n_bytes: bytes of the text in UTF-8.
 
-    >>> bits_per_byte(nats=8 * math.log(2), n_bytes=4)  # ln 2 nats are one bit
+    >>> bits_per_byte(nats=8 * math.log(2), n_bytes=4)  # eight times a fair coin
     2.0
     """
     return nats / (math.log(2) * n_bytes)
@@ -230,7 +229,7 @@ def evaluate(
 
     Args:
         n_windows: take only so many windows, spread over the text, for a quick look: the bytes are then estimated
-            from the text's mean bytes a token. None takes the whole text, exactly.
+            from the text's mean bytes per token. None takes the whole text, exactly.
     """
     inputs_NT, targets_NT = data.windows(dataset.heldout, config.context)
     if n_windows is not None and n_windows < len(inputs_NT):

@@ -151,7 +151,7 @@ def validate(page, lab, name):
 def test_validate_tells_what_is_open_by_the_text_of_the_cards_alone(page, lab):
     told = validate(page, lab, "open.ipynb")
     assert told.count("The following cell failed") == 2 and "Success" not in told
-    for name in ("kv_cache_bytes_per_token", "training_dollars"):
+    for name in ("kv_cache_bytes_per_token", "utilization"):
         assert f"○ Not written yet: {name}" in told
     assert "Traceback" not in told and "ExerciseFailed" not in told
     assert page.locator(".jp-Dialog pre").evaluate_all("all => all.every(e => e.scrollWidth <= e.clientWidth)")

@@ -7,11 +7,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from mini_moe import Transformer
 from mini_moe.config import deepseek_v3, small, tiny
 from mini_moe.cost import (
+    attention_parameters,
     count_parameters,
+    gqa_cache_bytes_per_token,
     kv_cache_bytes_per_token,
     training_dollars,
     training_flops_per_token,
     training_gpu_hours,
+    utilization,
     weight_bytes,
 )
 from mini_moe.layers import causal_attention
@@ -40,6 +43,31 @@ def test_routed_experts_hold_97_percent():
 def test_hours_at_the_published_utilization_are_the_published_hours():
     flops = training_flops_per_token(V3, context=4096) * 14.8e12
     assert training_gpu_hours(flops, 989e12, 0.391) == pytest.approx(2_664_000, rel=0.01)
+
+
+def test_figures_that_the_makers_published_later_are_met_within_half_a_per_cent():
+    """arXiv 2505.09343, tables 1, 2 and 4, and the file README_WEIGHTS beside the weights."""
+    flops = training_flops_per_token(V3, context=4096)
+    days = 2_664_000 / 2048 / 24
+    assert kv_cache_bytes_per_token(V3) / 1e3 == 70.272
+    assert gqa_cache_bytes_per_token(n_layers=80, n_kv_heads=8, head_dim=128) / 1e3 == 327.680
+    assert gqa_cache_bytes_per_token(n_layers=126, n_kv_heads=8, head_dim=128) / 1e3 == 516.096
+    assert flops / 1e9 == pytest.approx(250, rel=0.005)
+    assert 14.8e12 / days / 1e9 == pytest.approx(272.8, rel=0.005)
+    assert utilization(flops * 14.8e12, 2_664_000, 989e12) == pytest.approx(0.3894, rel=0.005)
+    per_gpu = flops * 272.8e9 / 86_400 / 2048  # operations per second, from their tokens per day
+    assert per_gpu / 1e12 == pytest.approx(385, rel=0.005)
+    assert utilization(per_gpu * 3600, 1, 989e12) == pytest.approx(0.3894, rel=0.005)
+    expert = 3 * V3.hidden_size * V3.moe_intermediate_size
+    module = attention_parameters(V3) + 257 * expert + 256 * V3.hidden_size
+    assert round(module / 1e9, 1) == 11.5
+
+
+def test_utilization_is_what_hours_were_computed_from():
+    for part in (0.1, 0.39, 1.0, 1.5):
+        hours = training_gpu_hours(3.7e24, 989e12, part)
+        assert utilization(3.7e24, hours, 989e12) == pytest.approx(part, rel=1e-12)
+    assert utilization(0.0, 2.5, 989e12) == 0
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def test_validating_what_is_open_fails_in_every_check(tmp_path):
     write_worksheet(tmp_path / "sheet.ipynb", "open")
     told = nbgrader("validate", "sheet.ipynb", folder=tmp_path)
     assert "VALIDATION FAILED ON 2 CELL(S)" in told and "Success" not in told
-    for name in ("kv_cache_bytes_per_token", "training_dollars"):
+    for name in ("kv_cache_bytes_per_token", "utilization"):
         assert f"    ○ Not written yet: {name}\n" in told
 
 

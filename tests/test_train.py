@@ -1,15 +1,21 @@
 """A step minimises the sum of both losses and moves the bias against the load; many steps bring balance."""
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
 import torch.nn.functional as F
 from test_run import NANO
 
+import mini_moe.layers
+import mini_moe.train
 from mini_moe import Transformer, data
 from mini_moe.balance import load_ratio, sequence_balance_loss
 from mini_moe.moe import MoE
 from mini_moe.train import TrainConfig, make_optimizer, train
 
+LESSON_01 = Path(__file__).parent.parent / "solutions" / "01_transformer.ipynb"
 MODEL = NANO.replace(num_hidden_layers=3)  # two layers with experts
 
 
@@ -69,6 +75,23 @@ def test_a_step_descends_the_next_token_loss_and_the_balance_loss_of_every_layer
     (step,) = train(model, optimizer, text, config)
     torch.testing.assert_close(seen, list(expected))
     assert (step.loss, step.balance) == pytest.approx((next_token.item(), balance.item()))
+
+
+def test_the_loop_that_lesson_01_writes_out_has_the_same_losses():
+    cells = {cell["id"]: "".join(cell["source"]) for cell in json.loads(LESSON_01.read_text("utf-8"))["cells"]}
+    lesson = vars(mini_moe.layers) | vars(mini_moe.train)
+    exec(cells["model"] + "\n" + cells["loop"], lesson)
+    config = TrainConfig(steps=25)
+
+    def fresh():
+        torch.manual_seed(0)
+        return lesson["SmallModel"](MODEL.vocab_size, width=8, layers=1, heads=2, inner=8)
+
+    written_out = list(lesson["plain_training"](fresh(), uneven_text(), config))
+    model = fresh()
+    ours = [step.loss for step in train(model, make_optimizer(model, config), uneven_text(), config)]
+    assert written_out == pytest.approx(ours)
+    assert ours[-1] < ours[0]
 
 
 def ratio_after_50_steps(**remedy) -> float:

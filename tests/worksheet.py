@@ -5,7 +5,7 @@ from pathlib import Path
 import nbformat
 
 LESSON = Path(__file__).parent.parent / "lessons" / "00_headlines.ipynb"
-CELLS = ("setup", "kv-cache", "check-kv-cache-bytes-per-token", "training-dollars", "check-training-dollars")
+CELLS = ("setup", "kv-cache", "check-kv-cache-bytes-per-token", "utilization", "check-utilization")
 
 WRONG_CACHE = """def kv_cache_bytes_per_token(config: ModelConfig, bytes_per_element: int = 2) -> int:
     heads = config.num_attention_heads
@@ -15,13 +15,13 @@ RIGHT_CACHE = """def kv_cache_bytes_per_token(config: ModelConfig, bytes_per_ele
     numbers = config.kv_lora_rank + config.qk_rope_head_dim
     return numbers * bytes_per_element * config.num_hidden_layers
 """
-RIGHT_DOLLARS = """def training_dollars(gpu_hours: float, dollars_per_hour: float) -> float:
-    return dollars_per_hour * gpu_hours
+RIGHT_UTILIZATION = """def utilization(flops: float, gpu_hours: float, flops_per_second: float) -> float:
+    return flops / gpu_hours / 3600 / flops_per_second
 """
 ANSWERS = {  # by cell; a cell that is not named is left as the lesson has it
     "open": {},
-    "wrong": {"kv-cache": WRONG_CACHE, "training-dollars": RIGHT_DOLLARS},
-    "solved": {"kv-cache": RIGHT_CACHE, "training-dollars": RIGHT_DOLLARS},
+    "wrong": {"kv-cache": WRONG_CACHE, "utilization": RIGHT_UTILIZATION},
+    "solved": {"kv-cache": RIGHT_CACHE, "utilization": RIGHT_UTILIZATION},
 }
 
 

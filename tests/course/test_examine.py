@@ -93,6 +93,21 @@ def test_a_mistake_that_crashes_on_some_cases_is_still_recognised_on_the_others(
     assert examine(double, fragile).mistake == "plus one"
 
 
+def test_a_mistake_that_is_right_wherever_it_runs_is_recognised_by_where_it_stops():
+    def twice(x):
+        return x[[0, 1]] * 2
+
+    stops = Mistake("two alone", "", lambda x: torch.stack((x[0], x[1])) * 2 if len(x) == 2 else x[2 * len(x)])
+    small, large = (torch.rand(size, generator=torch.Generator().manual_seed(0)) for size in (1, 2))
+    both = dataclasses.replace(
+        toy_like(lambda x: x * 2, mistakes=(stops,)), cases=lambda generator: [(large,), (small,)]
+    )
+    assert examine(both, twice).mistake == "two alone"
+    assert examine(both, lambda x: x * 2 if len(x) == 2 else x.squeeze(3)).mistake == "two alone"
+    assert examine(both, lambda x: x[3] * 2).mistake == "raises IndexError"
+    assert examine(both, lambda x: x * 2).status == "passed"
+
+
 def test_the_gradient_that_differs_is_told_by_the_name_of_its_input():
     def mine(x, weight):
         return x * weight + (weight - weight.detach()) * 3
@@ -116,6 +131,7 @@ class Pair(NamedTuple):
         (lambda x, n: ((x * 2).double(), n), "wrong dtype", "torch.float64, where torch.float32"),
         (lambda x, n: (x * 2, None), "returns None", "result 2 of 2"),
         (lambda x, n: (x * 2 / 0, n), "NaN or inf", "divides by zero"),
+        (lambda x, n: (x * 2 + 0 * torch.inf, n), "NaN or inf", "multiplies zero by infinity"),
         (lambda x, n: (x.mul_(2), n), "changes its input", "`x`"),
         (lambda x, n: (x.detach() * 2, n), "gradient missing", "`x`"),
         (lambda x: (x * 2, 1), "raises TypeError", "positional argument"),

@@ -71,22 +71,26 @@ def _another_default(function, reference, case, given):
 def recognise(exercise, function, cases):
     """The first declared mistake whose function does as ``function`` does on all the cases that it survives, or None.
 
-    Results decide; gradients do only between functions whose results are all right.
+    Results decide. Between functions whose results are all right, it decides whether they stop on the same cases, and
+    then the gradients.
     """
     mine = [attempt(function, case) for case in cases]
     right = [observe(exercise.reference, case) for case in cases]
     for mistake in exercise.mistakes:
         wrong = [attempt(mistake.function, case) for case in cases]
-        if _looks_like([triple for triple in zip(mine, wrong, right, strict=True) if triple[1] is not None]):
+        if _looks_like(list(zip(mine, wrong, right, strict=True))):
             return mistake
     return None
 
 
 def _looks_like(triples):
-    if any(mine is None or not same_outputs(mine, wrong) for mine, wrong, _ in triples):
+    survived = [triple for triple in triples if triple[1] is not None]
+    if not survived or any(mine is None or not same_outputs(mine, wrong) for mine, wrong, _ in survived):
         return False
-    if any(not same_outputs(wrong, right) for _, wrong, right in triples):
+    if any(not same_outputs(wrong, right) for _, wrong, right in survived):
         return True
-    return any(unlike_gradients(wrong, right) for _, wrong, right in triples) and not any(
-        unlike_gradients(mine, wrong) for mine, wrong, _ in triples
+    if len(survived) < len(triples) and all(mine is None for mine, wrong, _ in triples if wrong is None):
+        return True
+    return any(unlike_gradients(wrong, right) for _, wrong, right in survived) and not any(
+        unlike_gradients(mine, wrong) for mine, wrong, _ in survived
     )

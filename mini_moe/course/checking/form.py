@@ -84,8 +84,8 @@ def _compare_forms(got, expected, where="It returns"):
     lost = got.double().isnan() if meant else ~got.double().isfinite()
     if (lost & expected.double().isfinite()).any():
         raise Wrong(
-            f"{where} NaN or infinity: something divides by zero, takes the logarithm of zero, or a softmax of "
-            "scores that are all -inf.",
+            f"{where} NaN or infinity: something divides by zero, multiplies zero by infinity, takes the logarithm of "
+            "zero, or a softmax of scores that are all -inf.",
             got=got,
             expected=expected,
             mistake="NaN or inf",

@@ -105,16 +105,17 @@ HEADLINES = {
     11: Headline(
         "Two thousand GPUs did what takes others a hundred thousand.",
         "2,048 H800 are stated, and hours that make 54 days (DeepSeek-V3 report, section 3.1 and table 1). The hundred "
-        "thousand is the size of a whole cluster, not what one comparable run used. Llama 3.1 405B took 30.84 million "
-        "H100 hours, eleven times as many (its model card).",
+        "thousand is the size of a whole cluster, not what one comparable run used. Llama 3.1 405B, of like quality "
+        "(table 3), took 30.84 million H100 hours, eleven times as many (its model card).",
         "true count, wrong comparison",
         ("00", "12"),
     ),
     12: Headline(
         "It was done on restricted chips, thirty times cheaper.",
-        "The H800 has the 16- and 8-bit arithmetic of an H100, in which models are trained, and slower links to other "
-        "GPUs; only its 64-bit arithmetic is cut as well. The design works around the network (DeepSeek-V3 report, "
-        "section 3). The report names no price of a chip, only an assumed rent of $2 an hour.",
+        "The H800 has the 16- and 8-bit arithmetic of an H100, in which models are trained. Its links to other GPUs "
+        "are slower, 400 in place of 900 GB per second, and its 64-bit arithmetic is cut (Insights into DeepSeek-V3, "
+        "section 4.1). The design works around the network (DeepSeek-V3 report, section 3), which names no price of a "
+        "chip, only an assumed rent of $2 an hour.",
         "true of the links, not of the arithmetic that counts",
         ("12",),
     ),

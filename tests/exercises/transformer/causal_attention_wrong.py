@@ -215,11 +215,18 @@ def _(q, k, v, scale):
     return (q @ k.mT * scale + future * float("-inf")).softmax(-1) @ v
 
 
-@wrong("raises RuntimeError", "a square mask")
+@wrong("mask of another shape", "square, of the queries")
 def _(q, k, v, scale):
     T = q.size(-2)
     future = torch.ones(T, T, dtype=torch.bool).triu(1)
     return (q @ k.mT * scale).masked_fill(future, float("-inf")).softmax(-1) @ v
+
+
+@wrong("mask of another shape", "square, of the keys")
+def _(q, k, v, scale):
+    S = k.size(-2)
+    seen = torch.tril(torch.ones(S, S)) == 1
+    return torch.where(seen, scored(q, k, scale), -torch.inf).softmax(-1) @ v
 
 
 @wrong("raises RuntimeError", "k not transposed")

@@ -40,11 +40,11 @@ EXERCISE = Exercise(
     mistakes=MISTAKES,
     hints=(
         "There are four stations: queries, latent, expansion, output. Count each from its two widths, then add.",
-        "A matrix from m to n features has m n parameters. `q_lora_rank is None` decides between one matrix for the "
-        "queries and two with a norm (q_lora_rank parameters) between them.",
-        "latent = D * (C + R) + C; expansion = C * H * (P + W); output = H * W * D; queries = D * H * (P + R), or "
-        "D * Q + Q + Q * H * (P + R) with Q = q_lora_rank.",
+        "A matrix from a to b features has a times b parameters. `q_lora_rank is None` decides between one matrix for "
+        "the queries and two with a norm (q_lora_rank parameters) between them.",
+        "Four lines and their sum. Latent: one matrix, one norm. Expansion: one matrix. Output: one matrix. Queries: "
+        "one matrix; or, where they pass a latent, a matrix, a norm and a matrix.",
     ),
     difficulty=2,
-    minutes=10,
+    minutes=20,
 )

@@ -14,7 +14,7 @@ SIZES = {
     "num_hidden_layers": "A layer of experts is added: attention, two norms, router, experts.",
     "intermediate_size": "It adds 3 D in each dense layer.",
     "moe_intermediate_size": "It adds 3 D for each expert of each layer of experts.",
-    "vocab_size": "It is a row of D in the embedding and one in the head.",
+    "vocab_size": "It is a row of D in the embedding and one in the output head.",
     "num_attention_heads": ATTENTION,
     "kv_lora_rank": ATTENTION,
     "q_lora_rank": ATTENTION,
@@ -57,12 +57,14 @@ EXERCISE = Exercise(
     ),
     mistakes=count_parameters_active_mistakes.MISTAKES + count_parameters_mistakes.MISTAKES,
     hints=(
-        "Write down the total first, in four lines: embeddings, what every layer has, the dense layers, the layers of "
-        "experts. What a token does not use comes off at the end.",
+        "Write down the total first, line by line: the two tables, what every layer has, the dense layers, the layers "
+        "of experts, the last norm. What a token does not use comes off at the end.",
         "One expert is 3 D I. A layer of experts holds E D (the router) and E + n_shared_experts experts; of these, "
         "E - K rest on each token.",
-        "active = total - (num_hidden_layers - first_k_dense_replace) * (E - K) * 3 * D * I",
+        "Total: a sum of five terms; but for the tables and the last norm, each is a number of layers times what one "
+        "of them holds. Active: the total less one product of three: layers of experts, experts that rest in each, "
+        "and the size of one.",
     ),
     difficulty=2,
-    minutes=12,
+    minutes=20,
 )

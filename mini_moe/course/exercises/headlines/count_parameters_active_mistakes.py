@@ -148,12 +148,12 @@ MISTAKES = (
     ),
     Mistake(
         "embedding not in the active count",
-        "The active count lacks V D parameters, the embedding or the head: here both are in it.",
+        "The active count lacks V D parameters, the embedding or the output head: here both are in it.",
         _active(lambda config, total, active: active - table(config)),
     ),
     Mistake(
         "embedding and head not in the active count",
-        "Embedding and head are left out of the active count: here both are in it.",
+        "Embedding and output head are left out of the active count: here both are in it.",
         _active(lambda config, total, active: active - 2 * table(config)),
     ),
 )

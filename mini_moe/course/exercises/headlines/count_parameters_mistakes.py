@@ -41,12 +41,12 @@ def _latents(config):
 PARTS = (
     Mistake(
         "one embedding matrix",
-        "Embedding and head are counted as one: this model has a matrix for each.",
+        "Embedding and output head are counted as one: this model has a matrix for each.",
         _both(embeddings=lambda config: 1),
     ),
     Mistake(
         "embedding and head left out",
-        "Embedding and head are missing: V D parameters each.",
+        "Embedding and output head are missing: V D parameters each.",
         _both(embeddings=lambda config: 0),
     ),
     Mistake(

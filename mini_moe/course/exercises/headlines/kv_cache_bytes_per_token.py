@@ -41,7 +41,7 @@ def _in_proportion(function, config, bytes_per_element=2):
     got, expected = function(config, 2 * bytes_per_element), 2 * function(config, bytes_per_element)
     if got != expected:
         raise Wrong(
-            f"Twice the bytes a number must take twice the memory, {expected:,}, and not {got:,}.",
+            f"Twice the bytes per number must take twice the memory, {expected:,}, and not {got:,}.",
             mistake="bytes_per_element miscounted",
         )
 
@@ -71,7 +71,7 @@ EXERCISE = Exercise(
     properties=(
         Property("uses every size that matters", uses(kv_cache_bytes_per_token, SIZES)),
         Property("the number of heads makes no difference", _heads_do_not_matter),
-        Property("twice the bytes a number take twice the memory", _in_proportion),
+        Property("twice the bytes per number take twice the memory", _in_proportion),
         Property("each size adds what is kept of it", grows(kv_cache_bytes_per_token, SIZES)),
         Property("equals the real cache of one token", equals(_real_cache, "The model's own cache takes")),
         Property("agrees with the library", agrees_with(kv_cache_bytes_per_token)),
@@ -220,7 +220,7 @@ EXERCISE = Exercise(
         "Ask of each quantity in attention: does a *later* token need it, and can it be made from something smaller?",
         "Later tokens need keys and values. Both are made from the latent, `kv_lora_rank` numbers; only the rotated "
         "part of the key, `qk_rope_head_dim` numbers for all heads, is kept beside it.",
-        "num_hidden_layers * (kv_lora_rank + qk_rope_head_dim) * bytes_per_element",
+        "One line, a product of three: layers, a sum of two widths in brackets, and the bytes of a number.",
     ),
     difficulty=1,
     minutes=5,

@@ -49,7 +49,7 @@ def each(generator):
 
 
 def table(config):
-    """Parameters of the embedding; as many as the head's."""
+    """Parameters of the embedding; as many as the output head's."""
     return config.vocab_size * config.hidden_size
 
 

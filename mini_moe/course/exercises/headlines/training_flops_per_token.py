@@ -9,7 +9,7 @@ MATRICES = "Each active parameter that it brings costs 6."
 BOTH = "Each active parameter that it brings costs 6; scores or weighted means become wider or more, too."
 SIZES = {
     "context": "A token then sees half a position more, 6 H (P + R + W) / 2 in each layer.",
-    "vocab_size": "It is a row in the head, 6 D; the embedding's row is looked up, which multiplies nothing.",
+    "vocab_size": "It is a row in the output head, 6 D; the embedding's row is looked up, which multiplies nothing.",
     "num_experts_per_tok": "One more expert is at work in each layer of experts, 6 for each of its parameters.",
     "n_routed_experts": "The expert rests; its row in each router works, 6 D.",
     "n_shared_experts": "One more expert is at work in each layer of experts, 6 for each of its parameters.",
@@ -59,7 +59,10 @@ EXERCISE = Exercise(
     properties=(
         Property("uses every size", uses(training_flops_per_token, SIZES)),
         Property("the cost of a token is a straight line in the context", _linear_in_context),
-        Property("each size adds what it should: a word more costs 6 D", grows(training_flops_per_token, SIZES)),
+        Property(
+            "each size adds what it should: one more word costs 6 D",
+            grows(training_flops_per_token, SIZES),
+        ),
         Property("counts nothing else", equals(training_flops_per_token, "The formula gives")),
         Property("agrees with the library", agrees_with(training_flops_per_token)),
         Property("is exact", digits(training_flops_per_token)),
@@ -70,8 +73,10 @@ EXERCISE = Exercise(
         "Two terms: products with weights, whatever the context, and attention, which grows with it.",
         "A product with n weights takes 2 n operations forward and 4 n backward. Which of the active parameters "
         "multiply nothing?",
-        "6 * (active - vocab_size * hidden_size) + 6 * layers * heads * (qk_head_dim + v_head_dim) * context / 2",
+        "One line for the active parameters without the embedding; one for the numbers of a query and a value in all "
+        "heads together. Then a sum: operations per parameter times the first; and as many times layers, the second, "
+        "and the positions that a token sees.",
     ),
     difficulty=3,
-    minutes=10,
+    minutes=18,
 )

@@ -74,7 +74,7 @@ MISTAKES = (
     ),
     Mistake(
         "head left out",
-        "Both embedding and head are taken off: the head is a real product, D by vocabulary.",
+        "Both embedding and output head are taken off: the output head is a real product, D by vocabulary.",
         _flops(parameters=lambda config: count_parameters(config)[1] - 2 * table(config)),
     ),
     Mistake(

@@ -58,8 +58,9 @@ EXERCISE = Exercise(
         "Take the first of every pair, a = x[..., 0::2], and the second, b = x[..., 1::2]. Each is as wide as cos.",
         "The two results are a * cos - b * sin and a * sin + b * cos. Then they have to stand side by side again: "
         "`torch.stack` along a new last dimension, then flatten it.",
-        "return torch.stack((a * cos - b * sin, a * sin + b * cos), dim=-1).flatten(-2)",
+        "a, b, and the two results made of them: (..., T, R / 2) each. Stacked along a new last dimension: "
+        "(..., T, R / 2, 2). The last two dimensions flattened: (..., T, R), each pair where it came from.",
     ),
     difficulty=2,
-    minutes=8,
+    minutes=15,
 )

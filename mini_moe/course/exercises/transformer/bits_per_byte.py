@@ -25,7 +25,7 @@ def _cases_of_bits(generator):
 def _one_coin(function, nats, n_bytes):
     got = function(math.log(2) * n_bytes, n_bytes)
     if not math.isclose(got, 1.0, rel_tol=1e-6):
-        raise Wrong("ln 2 nats are one bit: ln 2 nats for each byte must be 1 bit a byte.", got=got, expected=1.0)
+        raise Wrong("ln 2 nats are one bit: ln 2 nats per byte must be 1 bit per byte.", got=got, expected=1.0)
 
 
 def _know_nothing(function, nats, n_bytes):
@@ -38,8 +38,8 @@ EXERCISE = Exercise(
     reference=bits_per_byte,
     cases=_cases_of_bits,
     properties=(
-        Property("ln 2 nats a byte are 1 bit a byte", _one_coin),
-        Property("to know nothing costs 8 bits a byte", _know_nothing),
+        Property("ln 2 nats per byte are 1 bit per byte", _one_coin),
+        Property("to know nothing costs 8 bits per byte", _know_nothing),
         Property("agrees with the library", agrees_with(bits_per_byte)),
     ),
     mistakes=(
@@ -201,9 +201,9 @@ EXERCISE = Exercise(
         ),
     ),
     hints=(
-        "Change the unit of the cost first (nats to bits), then share it out over the bytes.",
-        "One bit is ln 2 nats, so x nats are x / ln 2 bits.",
-        "return nats / (math.log(2) * n_bytes)",
+        "Two steps: the cost of the text in bits in place of nats, then the share of one byte.",
+        "A fair coin has p = 1/2, so one bit is -ln 1/2 = ln 2 nats, `math.log(2)`. How many bits are x nats?",
+        "One line, a fraction. Above: the nats, one number. Below: the nats of one bit, times the number of bytes.",
     ),
     difficulty=1,
     minutes=3,

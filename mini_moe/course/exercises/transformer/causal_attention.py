@@ -15,6 +15,7 @@ def _cases_of_attention(generator):
 
     for B, H, T, S, width, wide in (
         (1, 1, 2, 2, 2, 1),
+        (1, 1, 2, 3, 1, 1),
         (1, 2, 3, 3, 4, 2),
         (1, 2, 2, 6, 4, 3),
         (3, 2, 1, 4, 2, 5),
@@ -91,10 +92,13 @@ EXERCISE = Exercise(
     mistakes=(*causal_attention_mistakes.MISTAKES, *causal_attention_softmax_mistakes.MISTAKES),
     hints=(
         "Four steps: scores, hide the future, softmax, weighted mean of the values.",
-        "scores = q @ k.transpose(-2, -1) * scale is (B, H, T, S), and `torch.ones(T, S, dtype=bool).triu(1 + S - T)` "
-        "is true where a key comes after a query.",
-        "return scores.masked_fill(future, float('-inf')).softmax(dim=-1) @ v",
+        "The scores are products of q with k transposed, `k.transpose(-2, -1)`, times the scale. `torch.ones(T, S, "
+        "dtype=torch.bool).triu(d)` is true from diagonal d on, where column - row is d or more: which d leaves the "
+        "first query S - T + 1 keys? `masked_fill` sets what is hidden to `float('-inf')`.",
+        "The scores are (B, H, T, S). The mask is (T, S), for all heads the same, and true from diagonal 1 + S - T on. "
+        "Masked scores, and their softmax over the last dimension, stay (B, H, T, S). Times v, (B, H, S, features): "
+        "(B, H, T, features).",
     ),
     difficulty=2,
-    minutes=12,
+    minutes=25,
 )

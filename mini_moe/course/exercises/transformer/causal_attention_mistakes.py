@@ -109,6 +109,15 @@ MISTAKES = (
         for start in (lambda T, S: 1, lambda T, S: 1 + T - S)
         for hide, number in _WAYS
     ),
+    *(
+        Mistake(
+            "mask of another shape",
+            "It stops where there are more keys than queries: the mask needs a row for each of the T queries and a "
+            "column for each of the S keys, (T, S). The queries are the *last* T of the S positions.",
+            _attended(mask=mask),
+        )
+        for mask in (lambda T, S: _FUTURE(T, T), lambda T, S: _FUTURE(S, S))
+    ),
     Mistake(
         "nothing hidden with more keys than queries",
         "With more keys than queries nothing is hidden: the queries are the *last* T of the S positions, so the "

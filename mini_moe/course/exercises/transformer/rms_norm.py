@@ -77,8 +77,9 @@ EXERCISE = Exercise(
         "Three steps: the mean of the squares over the last dimension, one over its root, and a product.",
         "`x.square().mean(dim=-1, keepdim=True)` keeps a dimension of 1, so that it divides every feature of its row. "
         "`torch.rsqrt(z)` is 1 / sqrt(z).",
-        "return weight * x * torch.rsqrt(x.square().mean(dim=-1, keepdim=True) + eps)",
+        "The mean of the squares is (..., 1), and so is one over its root, with eps under it. Times x, that is "
+        "the normed x, (..., D). Times the weight, (D,), which fits the last dimension, it is the result.",
     ),
     difficulty=1,
-    minutes=5,
+    minutes=8,
 )

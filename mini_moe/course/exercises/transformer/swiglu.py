@@ -1,4 +1,4 @@
-"""Lesson 01, `swiglu`: a feed-forward layer with a gate."""
+"""Lesson 01, `swiglu`: a feed-forward network with a gate."""
 
 import torch
 import torch.nn.functional as F
@@ -40,7 +40,7 @@ def _linear_up(function, x, w_gate, w_up, w_down):
     must_equal(
         function(x, w_gate, 2 * w_up, w_down),
         2 * function(x, w_gate, w_up, w_down),
-        "Twice W_up must give twice the result: the way up is straight.",
+        "Twice w_up must give twice the result: the way up is straight.",
     )
 
 
@@ -55,7 +55,7 @@ def _positions_apart(function, x, w_gate, w_up, w_down):
 
 
 def _gated(inner):
-    """The layer with ``inner(gate, up)`` before the way down, for the mistakes."""
+    """The network with ``inner(gate, up)`` before the way down, for the mistakes."""
     return lambda x, w_gate, w_up, w_down: F.linear(inner(F.linear(x, w_gate), F.linear(x, w_up)), w_down)
 
 
@@ -72,12 +72,12 @@ EXERCISE = Exercise(
     mistakes=(
         Mistake(
             "gate and up exchanged",
-            "The bend is in the wrong branch: silu belongs to the gate, W_up stays straight.",
+            "The bend is in the wrong branch: silu belongs to the gate, w_up stays straight.",
             _gated(lambda gate, up: gate * F.silu(up)),
         ),
         Mistake(
             "silu in both branches",
-            "silu bends both branches: it belongs to the gate, W_up stays straight.",
+            "silu bends both branches: it belongs to the gate, w_up stays straight.",
             _gated(lambda gate, up: F.silu(gate) * F.silu(up)),
         ),
         Mistake(
@@ -92,7 +92,7 @@ EXERCISE = Exercise(
         ),
         Mistake(
             "silu before the gate",
-            "silu bends x before W_gate: it bends what comes out, silu(W_gate x).",
+            "silu bends x before w_gate: it bends what comes out, silu(w_gate x).",
             lambda x, w_gate, w_up, w_down: F.linear(F.linear(F.silu(x), w_gate) * F.linear(x, w_up), w_down),
         ),
         Mistake(
@@ -201,7 +201,7 @@ EXERCISE = Exercise(
         ),
         Mistake(
             "1 added to the way up",
-            "1 is added to the way up, as one other model does: here W_up x is multiplied as it is.",
+            "1 is added to the way up, as one other model does: here w_up x is multiplied as it is.",
             _gated(lambda gate, up: F.silu(gate) * (up + 1)),
         ),
         *(
@@ -233,25 +233,26 @@ EXERCISE = Exercise(
         ),
         Mistake(
             "input added",
-            "The input is added to the result: the block around this layer does that.",
+            "The input is added to the result: the layer around this network does that.",
             lambda x, w_gate, w_up, w_down: x + _gated(lambda gate, up: F.silu(gate) * up)(x, w_gate, w_up, w_down),
         ),
         Mistake(
             "no gate",
-            "The gate is missing: this is the older layer, W_down silu(W_up x).",
+            "The gate is missing: this is the older network, w_down silu(w_up x).",
             _gated(lambda gate, up: F.silu(up)),
         ),
         Mistake(
             "no way up",
-            "W_up is missing: the gate alone goes down.",
+            "w_up is missing: the gate alone goes down.",
             _gated(lambda gate, up: F.silu(gate)),
         ),
     ),
     hints=(
-        "Two products from the same x, of equal width; one is bent by silu; multiply them; one product back.",
+        "Follow the picture: two products of the same x, silu of the one, multiply, one product back.",
         "`F.linear(x, w)` is x @ w.T, for any number of leading dimensions; `F.silu` is the bend.",
-        "return F.linear(F.silu(F.linear(x, w_gate)) * F.linear(x, w_up), w_down)",
+        "x is (..., D). Gate and way up: (..., I) each. The silu of the gate, and its product with the way up: "
+        "(..., I). After the way down: (..., D).",
     ),
     difficulty=1,
-    minutes=4,
+    minutes=5,
 )
