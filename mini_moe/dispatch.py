@@ -1,6 +1,6 @@
 """The expert product: send each token through its chosen experts and add up what comes back.
 
-    y_n = sum_k weights[n, k] * FFN_experts[n, k](x_n),   FFN_e(x) = W_down,e (silu(W_gate,e x) * W_up,e x)
+    y_n = sum_k weights[n, k] * FFN_experts[n, k](x_n),   FFN_e(x) = w_down,e (silu(w_gate,e x) * w_up,e x)
 
 Every path here computes just this, and has the same signature. ``loop`` asks each expert for its tokens in turn: read
 it first. ``sliced`` sorts the (token, expert) pairs by expert once, so that each expert's rows are a slice.
@@ -10,7 +10,7 @@ machine and the sizes: ``fastest`` measures it.
 Source: MegaBlocks, arXiv 2211.15841, section 4 (the product over groups of unequal size, no token dropped).
 
 Letters: N tokens, D model width, E experts, K experts per token, I inner width of an expert,
-J rows (the (token, expert) pairs sorted by expert; in ``grouped`` with some padding).
+J the (token, expert) pairs sorted by expert, U rows of the batches in ``grouped``: the pairs and some padding.
 """
 
 import statistics
@@ -114,8 +114,9 @@ def grouped(x_ND: Tensor, weights_NK: Tensor, experts_NK: Tensor, gate_up: Tenso
 def with_room(experts_NK: Tensor, n_experts: int) -> tuple[list[Tensor], list[int], Tensor]:
     """Sort the experts by load and cut them into batches, within which all have as much room as the busiest.
 
-    Neighbours in this order have about the same load, so little room stays empty, however uneven the load is. Room is
-    a multiple of ROOM: the CPU's library prepares a product anew for every shape not met before.
+    Neighbours in this order have about the same load, so little room stays empty, unless a few experts of one batch
+    have nearly all the load. Room is a multiple of ROOM: the CPU's library prepares a product anew for every shape not
+    met before.
 
     Returns:
         the experts of each batch, and the number of rows that each of them has.
@@ -138,8 +139,8 @@ def with_room(experts_NK: Tensor, n_experts: int) -> tuple[list[Tensor], list[in
 class ExpertProduct(torch.autograd.Function):
     """``grouped``, with a backward pass of its own: autograd would keep, and pass through memory, a lot more.
 
-    y = sum of a token's rows W_down h,  h = w a u,  a = silu(g),  (g, u) = W_gate_up x
-    dw = dz . (a u),  du = w dz a,  dg = silu'(g) w dz u  with dz = W_down^T dy
+    y = sum of a token's rows w_down h,  h = weight a up,  a = silu(gate),  (gate, up) = w_gate_up x
+    dweight = dz . (a up),  dup = weight dz a,  dgate = silu'(gate) weight dz up  with dz = w_down^T dy
     """
 
     @staticmethod
@@ -147,14 +148,14 @@ class ExpertProduct(torch.autograd.Function):
         dtype = type_of_products(x_ND)
         experts, rooms, row_NK = with_room(experts_NK, len(down))
         sizes = [len(some) * room for some, room in zip(experts, rooms, strict=True)]
-        pair_J = row_NK.new_zeros(sum(sizes)).scatter(
+        pair_U = row_NK.new_zeros(sum(sizes)).scatter(
             0, row_NK.flatten(), torch.arange(row_NK.numel(), device=row_NK.device)
         )
-        token_J = pair_J // row_NK.shape[1]
-        weights_J = weights_NK.new_zeros(sum(sizes)).scatter(0, row_NK.flatten(), weights_NK.flatten()).to(dtype)
+        token_U = pair_U // row_NK.shape[1]
+        weights_U = weights_NK.new_zeros(sum(sizes)).scatter(0, row_NK.flatten(), weights_NK.flatten()).to(dtype)
         x_typed, kept = x_ND.to(dtype), []
-        y_JD = x_typed.new_empty(sum(sizes), x_ND.shape[1])
-        rows = (t.split(sizes) for t in (token_J, weights_J, y_JD))
+        y_UD = x_typed.new_empty(sum(sizes), x_ND.shape[1])
+        rows = (t.split(sizes) for t in (token_U, weights_U, y_UD))
         for some, room, token, w, y in zip(experts, rooms, *rows, strict=True):
             w_gate_up, w_down = (matrices.index_select(0, some).to(dtype) for matrices in (gate_up, down))
             x = x_typed.index_select(0, token).view(len(some), room, x_ND.shape[1])
@@ -163,17 +164,17 @@ class ExpertProduct(torch.autograd.Function):
             h = F.silu(gate).mul_(up).mul_(w.view(len(some), room, 1))
             torch.bmm(h, w_down.mT, out=y.view_as(x))
             kept += x, gate_and_up, w_gate_up, w_down
-        ctx.save_for_backward(row_NK, token_J, weights_J, gate_up, down, *kept)
+        ctx.save_for_backward(row_NK, token_U, weights_U, gate_up, down, *kept)
         ctx.experts, ctx.sizes, ctx.dtypes = experts, sizes, (x_ND.dtype, weights_NK.dtype)
-        return F.embedding_bag(row_NK, y_JD, mode="sum").to(x_ND.dtype)
+        return F.embedding_bag(row_NK, y_UD, mode="sum").to(x_ND.dtype)
 
     @staticmethod
     def backward(ctx, grad_ND: Tensor):
-        row_NK, token_J, weights_J, gate_up, down, *kept = ctx.saved_tensors
-        grad_ND = grad_ND.to(weights_J.dtype)
-        grad_gate_up, grad_down, grad_weights_J = (torch.empty_like(t) for t in (gate_up, down, weights_J))
-        grad_x_JD = grad_ND.new_empty(len(token_J), grad_ND.shape[1])
-        rows = (t.split(ctx.sizes) for t in (token_J, weights_J, grad_weights_J, grad_x_JD))
+        row_NK, token_U, weights_U, gate_up, down, *kept = ctx.saved_tensors
+        grad_ND = grad_ND.to(weights_U.dtype)
+        grad_gate_up, grad_down, grad_weights_U = (torch.empty_like(t) for t in (gate_up, down, weights_U))
+        grad_x_UD = grad_ND.new_empty(len(token_U), grad_ND.shape[1])
+        rows = (t.split(ctx.sizes) for t in (token_U, weights_U, grad_weights_U, grad_x_UD))
         for some, x, gate_and_up, w_gate_up, w_down, token, w, grad_w, grad_x in zip(
             ctx.experts, *(kept[i::4] for i in range(4)), *rows, strict=True
         ):
@@ -192,8 +193,8 @@ class ExpertProduct(torch.autograd.Function):
             torch.ops.aten.silu_backward.grad_input(dz.mul_(up), gate, grad_input=grad_gate)
             grad_gate_up.index_copy_(0, some, torch.bmm(grad_gate_and_up.mT, x).to(gate_up.dtype))
             torch.bmm(grad_gate_and_up, w_gate_up, out=grad_x.view_as(x))
-        grad_x_ND = F.embedding_bag(row_NK, grad_x_JD, mode="sum").to(ctx.dtypes[0])
-        return grad_x_ND, grad_weights_J[row_NK].to(ctx.dtypes[1]), None, grad_gate_up, grad_down
+        grad_x_ND = F.embedding_bag(row_NK, grad_x_UD, mode="sum").to(ctx.dtypes[0])
+        return grad_x_ND, grad_weights_U[row_NK].to(ctx.dtypes[1]), None, grad_gate_up, grad_down
 
 
 PATHS: dict[str, Dispatch] = {"loop": loop, "sliced": sliced, "grouped": grouped}

@@ -2,10 +2,10 @@
 
     y[j] = weight[e] x[j]  for ends[e - 1] <= j < ends[e]
 
-``dispatch.sliced_linear`` says the same with a product for each expert. A product with few rows leaves most of a GPU
-idle, and so many are launched one after another. Here all of them are one launch. The host cuts the rows into tiles,
-none with rows of two experts (``tiles.tile_table``); a program takes one tile, looks up whose it is, and so knows which
-matrix to read. No row is padded, no token dropped. The gradients are products of the same kind:
+``dispatch.sliced_linear`` computes the same with a product for each expert. A product with few rows leaves most of a
+GPU idle, and each is launched by itself. Here all of them are one launch. The host cuts the rows into tiles, none with
+rows of two experts (``tiles.tile_table``); a program takes one tile, looks up whose it is, and so knows which matrix to
+read. No row is padded, no token dropped. The gradients are products of the same kind:
 
     grad x[j]       = weight[e]^T grad y[j]               the same kernel, with the matrices read transposed
     grad weight[e]  = sum over e's rows j of grad y[j] x[j]^T    a program for each tile of each matrix
@@ -16,7 +16,8 @@ programs that stay and take one tile after another (as in Triton's own grouped p
 On a GPU Triton compiles these kernels. With TRITON_INTERPRET=1 in the environment before this module is imported, its
 interpreter runs them by NumPy: slow, but on any computer, and one can put a print into a kernel.
 
-Source: MegaBlocks, arXiv 2211.15841, section 5.1.
+Source: after MegaBlocks, arXiv 2211.15841, section 5.1. Unlike MegaBlocks, which pads the rows of each expert to a
+multiple of 128 (5.2), a tile may be short: its rows are masked.
 
 Letters: E experts, J rows, D width of a row, O width of a result's row, Z tiles.
 In the gradient of x the two widths change places.

@@ -23,7 +23,8 @@ def tile_table(ends_E: Tensor, block: int) -> tuple[Tensor, Tensor]:
     Raises:
         ValueError: ``block`` is below 1.
 
-    Source: MegaBlocks, arXiv 2211.15841, section 5.1.
+    Source: after MegaBlocks, arXiv 2211.15841, section 5.1.3, where a table tells each tile its place. Unlike
+    MegaBlocks, which pads the rows of each expert to a multiple of 128 (5.2), tiles may be short here.
 
     >>> tile_table(torch.tensor([3, 3, 8]), block=4)  # 3 rows, none, 5 rows
     (tensor([0, 2, 2]), tensor([0, 3, 7]))

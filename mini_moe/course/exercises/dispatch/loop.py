@@ -106,12 +106,13 @@ EXERCISE = Exercise(
         ),
     ),
     hints=(
-        "For each expert: which tokens chose it, and as which choice? Compute those rows only, weigh, add them to y.",
+        "For each expert: which tokens chose it, and as which choice? Compute only these rows, weigh them, add them.",
         "`token, choice = (experts_NK == expert).nonzero(as_tuple=True)` finds the rows and columns; "
         "`y.index_add(0, token, rows)` adds each row to its token. No tokens, no rows: nothing special to do.",
-        "gate, up = F.linear(x_ND[token], gate_up[expert]).chunk(2, dim=-1); "
-        "out = F.linear(F.silu(gate) * up, down[expert]) * weights_NK[token, choice, None].to(x_ND.dtype)",
+        "Before the loop: y, zeros like x. In the loop, four lines: tokens and choices of this expert; gate and up, "
+        "each (rows, I), from one product with this expert's part of `gate_up`; the output, (rows, D), from one with "
+        "its part of `down`; y with the weighed output added. The weights are a column, (rows, 1), in the type of x.",
     ),
     difficulty=2,
-    minutes=12,
+    minutes=18,
 )

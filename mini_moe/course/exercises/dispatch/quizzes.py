@@ -5,17 +5,20 @@ from mini_moe.course.display.quiz import Option, Quiz
 QUIZZES = (
     Quiz(
         "sparse-is-free",
-        "A layer has 64 experts and each token chooses 2. Is it as fast as a dense layer of the size of those 2?",
+        "A layer has 64 experts, and each token goes through 4 of them. The alternative is a dense layer as large as "
+        "those 4: the same multiplications for each token. Which is faster, forward and backward?",
         (
-            Option("Yes: the multiplications are the same, so the time is.", "The multiplications are the same. But "
-                   "tokens have to be sorted and copied, and 64 small products run below the speed of one large one."),
-            Option("No: it takes 32 times as long, for all 64 experts must be computed.", "Each expert computes only "
-                   "the tokens that chose it. All 64 for every token is what `loop` must avoid."),
-            Option("No: somewhat slower, even at the same number of multiplications.", "Choosing, sorting and copying "
-                   "cost time, small products use the machine badly, and the weights of all 64 experts have to be "
-                   "read. You measure how much below.", right=True),
-            Option("It is faster: fewer weights are used.", "For one token, yes. A batch of many tokens needs nearly "
-                   "all experts, so nearly all weights are read."),
+            Option("Neither: the multiplications are the same, so the time is.", "They are. But "
+                   "tokens have to be fetched and brought back, and many small products take their place."),
+            Option("The dense layer, 16 times as fast: for the other, all 64 experts must be computed.", "Each expert "
+                   "computes only the tokens that chose it: no more multiplications than the dense layer. A careless "
+                   "program can still be that slow, for another reason: you will find it below."),
+            Option("The dense layer; by how much depends on the program.", "Fetching and bringing back cost time, and "
+                   "so do many small products, and the gradients of all 64 experts. A good program loses a "
+                   "small factor, a careless one a large one. You measure both below.", right=True),
+            Option("The layer with experts: each expert is small, so its matrices fit the fast memory.", "One expert's "
+                   "do, but all 64 take their turn, and there are sixteen times as many numbers to read and as many "
+                   "gradients to write."),
         ),
     ),
     Quiz(
@@ -24,12 +27,12 @@ QUIZZES = (
         (
             Option("So that each expert keeps no more tokens than it has room for.", "No token is dropped here: an "
                    "expert's slice is as long as it needs to be. Room is a limit of other designs."),
-            Option("So that the rows of an expert stand side by side.", "A slice is then one product, read from "
-                   "memory in order, and the pairs are searched once for all experts rather than once for "
-                   "each.", right=True),
+            Option("So that the rows of an expert stand side by side.", "A slice is then one product, and a grouped "
+                   "product can take many experts by one call. The pairs are looked through once, too, rather than "
+                   "once for each expert: you will measure how little that brings.", right=True),
             Option("So that the result is more exact.", "The same products are added up, only in another order."),
             Option("So that fewer multiplications are needed.", "There are just as many: N K rows, each through one "
-                   "expert. They run faster when they stand together."),
+                   "expert. Where they stand is another matter."),
         ),
     ),
     Quiz(

@@ -112,9 +112,10 @@ EXERCISE = Exercise(
         "between, weigh each row, add each row to its token.",
         "Row j is token `token_J[j]`, with the weight `weights_NK.flatten()[pair_J][j]`. "
         "`torch.zeros_like(x_ND).index_add(0, token_J, rows)` adds up the rows of each token.",
-        "gate, up = sliced_linear(x_ND[token_J], gate_up, ends_E).chunk(2, dim=-1); "
-        "y_JD = sliced_linear(F.silu(gate) * up, down, ends_E) * weights_NK.flatten()[pair_J, None].to(x_ND.dtype)",
+        "Six lines: the pairs and the ends; the token of each pair, J numbers; gate and up, (J, I) each, from the "
+        "first grouped product; the outputs, (J, D), from the second; the gate weight of each pair, J numbers in the "
+        "type of x; and zeros like x, to which the outputs times the weights, as a column, are added at their tokens.",
     ),
     difficulty=3,
-    minutes=12,
+    minutes=20,
 )

@@ -110,9 +110,9 @@ EXERCISE = Exercise(
         "Expert e has the rows from ends[e - 1] (from 0, for the first) to ends[e]. One product for each, then join.",
         "`x_JD.split(sizes)` cuts the rows into slices of these sizes, also of size 0, and `torch.cat` joins them. "
         "The sizes are the differences of the ends.",
-        "sizes = ends_E.diff(prepend=ends_E.new_zeros(1)).tolist(); "
-        "return torch.cat([F.linear(rows, w) for rows, w in zip(x_JD.split(sizes), weight)])",
+        "Two lines. First the sizes, a list of E numbers: each end less the end before it, and a 0 before the first. "
+        "Then one list with a product for each slice and its matrix, side by side in a `zip`, joined along the rows.",
     ),
     difficulty=1,
-    minutes=7,
+    minutes=12,
 )

@@ -279,9 +279,10 @@ EXERCISE = Exercise(
         "expert any order will do. Then count.",
         "`argsort` gives, for each place of the sorted row, where its value came from. `bincount` counts the pairs of "
         "each expert, and `cumsum` adds the counts up.",
-        "expert = experts_NK.flatten(); return expert.argsort(stable=True), "
-        "expert.bincount(minlength=n_experts).cumsum(0)",
+        "Two lines. First the choices laid flat: N K numbers of experts. Then both results: from where each place of "
+        "the sorted row was filled, N K numbers; and the counts added up, E numbers (tell `bincount` how many experts "
+        "there are, or the last may be missing).",
     ),
     difficulty=1,
-    minutes=7,
+    minutes=12,
 )

@@ -115,10 +115,10 @@ EXERCISE = Exercise(
         "With loops: `for row in range(start, end, block)` for each expert. Without: `repeat_interleave(tiles_E)` "
         "writes each expert as often as it has tiles, and a tile's place within its expert is its number less that of "
         "the expert's first tile.",
-        "First refuse a block below 1. Then start = 0; for expert, end in enumerate(ends_E.tolist()): collect "
-        "(expert, row) for row in range(start, end, block); then start = end. Make two tensors of the columns, with "
-        "dtype=torch.int64, or empty ones would be floats.",
+        "First refuse a block below 1. Then two empty lists and a start of 0. The outer loop goes through the experts "
+        "and their ends, the inner one through the first rows of this expert's tiles, and adds to both lists; after "
+        "the inner one, this end is the next start. Last, two tensors, of dtype=torch.int64: empty ones are floats.",
     ),
-    difficulty=2,
-    minutes=12,
+    difficulty=3,
+    minutes=25,
 )
