@@ -5,15 +5,15 @@ from mini_moe.course.display.quiz import Option, Quiz
 QUIZZES = (
     Quiz(
         "what-is-an-expert",
-        "Someone asks such a model a question about biology. Which experts work on the answer?",
+        "Someone asks a model with experts a question about biology. Which experts work on the answer?",
         (
             Option("The one for biology; the experts for law and for Python rest.", "The name misleads: nobody gives "
                    "experts a topic. Which ones are busy does differ with the kind of text in DeepSeek's own models of "
                    "16 billion parameters (V3 report, section 4.5.3, figure 9) and in OLMoE (arXiv 2409.02060, section "
                    "5.3), hardly in Mixtral (arXiv 2401.04088, section 5). But none of them answers alone."),
-            Option("A few for each token, others for the next token, and others again in the next layer.", "An expert "
-                   "is a part of one layer, and the choice is made anew for each token in each layer. So most experts "
-                   "take part in a long answer, and no expert ever sees the question.", right=True),
+            Option("A few for each token, perhaps others for the next token, and others in the next layer.",
+                   "An expert is a part of one layer, and the choice is made anew for each token in each layer. So very "
+                   "many experts take part in an answer, and none sees the question as a whole.", right=True),
             Option("All of them: each writes an answer, and the best is taken.", "No expert writes an answer. It takes "
                    "one token's vector in one layer and returns another vector."),
         ),
@@ -29,7 +29,7 @@ QUIZZES = (
                    "stored, loaded and trained."),
             Option("The parameters of the experts, eightfold; the work per token hardly at all.", "Only the router "
                    "has more to do: a dot product for each expert. What this is worth you measure below, and whether "
-                   "the *time* stays the same, too.", right=True),
+                   "the time stays the same, too.", right=True),
         ),
     ),
     Quiz(
