@@ -12,8 +12,8 @@ QUIZZES = (
                    "16 billion parameters (V3 report, section 4.5.3, figure 9) and in OLMoE (arXiv 2409.02060, section "
                    "5.3), hardly in Mixtral (arXiv 2401.04088, section 5). But none of them answers alone."),
             Option("A few for each token, perhaps others for the next token, and others in the next layer.",
-                   "An expert is a part of one layer, and the choice is made anew for each token in each layer. So very "
-                   "many experts take part in an answer, and none sees the question as a whole.", right=True),
+                   "An expert is a part of one layer, and the choice is made anew for each token in each layer. So "
+                   "very many experts take part in an answer, and none sees the question as a whole.", right=True),
             Option("All of them: each writes an answer, and the best is taken.", "No expert writes an answer. It takes "
                    "one token's vector in one layer and returns another vector."),
         ),
