@@ -146,10 +146,9 @@ class ModelConfig:
 
 
 def split_experts(config: ModelConfig, m: int) -> ModelConfig:
-    """Fine-grained experts: cut each in m, and choose m times as many. But for the router, which has a row for each
-    expert, nothing more is stored and nothing more is computed.
-
-        E -> m E,   K -> m K,   I -> I / m,   and m times the shared experts
+    """Fine-grained experts: cut each into m thinner ones, and let m times as many work on a token. Except for the
+    router, which has a row for each expert, as much is stored and as much is computed as before, by the routed experts
+    and by the shared ones.
 
     The number of ways to choose grows: 2 of 8 are 28 combinations, 8 of 32 are 10,518,300.
 

@@ -43,7 +43,7 @@ def mixture(
     Returns:
         (N, D)
 
-    Source: arXiv 2412.19437, equation 12.
+    Source: arXiv 2412.19437, equation 12, without the residual x_n, which is added outside the layer.
 
     >>> double, negate = lambda x: 2 * x, lambda x: -x
     >>> x, weights, experts = torch.tensor([[1.0], [10.0]]), torch.tensor([[0.8], [0.5]]), torch.tensor([[0], [1]])

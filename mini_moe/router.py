@@ -8,7 +8,9 @@ Source: DeepSeek-V3, arXiv 2412.19437, section 2.1.2, equations 13 to 16.
 
 Departures:
 1. ``routed_scaling_factor`` multiplies the gate weights: it stands in the published configuration, not in equation 13.
-2. A group is worth its two best biased scores, as in the published code; the paper sums the best K / M' of s.
+2. A group is worth its two best biased scores, as in the published code. The paper sums the best K divided by the
+   number of groups that stay open, 8 / 4 = 2 in DeepSeek-V3, and does not mention the bias there. (The paper writes M
+   for those 4 open groups; here M is the number of all groups, 8.)
 
 Letters: N tokens in all, D model width, E routed experts, K experts per token, M groups of experts.
 """
@@ -25,13 +27,14 @@ def affinities(x_ND: Tensor, centroids_ED: Tensor) -> Tensor:
 
         s_ne = sigmoid(x_n . centroid_e)
 
-    Each expert is judged by itself: unlike after a softmax, one expert's gain is not another's loss. Choices hang on
-    small differences, so this is computed in float32 whatever the type of ``x_ND``.
+    Each expert is judged by itself: unlike after a softmax, one expert's gain is not another's loss. A choice may
+    depend on a small difference, so this is computed in float32 whatever the type of ``x_ND``.
 
     Returns:
         (N, E), float32, in (0, 1)
 
-    Source: arXiv 2412.19437, equation 15; float32 as in the published code.
+    Source: arXiv 2412.19437, equation 15; float32 as in transformers' ``DeepseekV3TopkRouter`` (``inference/model.py``
+    in DeepSeek's repository keeps the type that it is given).
 
     >>> affinities(torch.tensor([[1.0, 2.0]]), torch.tensor([[0.0, 0.0], [1.0, 0.0]]))
     tensor([[0.5000, 0.7311]])
@@ -47,7 +50,7 @@ def limit_to_groups(choice_NE: Tensor, n_group: int, topk_group: int) -> Tensor:
     it does not matter which.
 
     Args:
-        choice_NE: biased scores; they may be negative, so a closed expert's score must be below all.
+        choice_NE: scores with their bias; they may be negative, so a closed expert's score must be below all.
 
     Returns:
         (N, E)
@@ -94,7 +97,7 @@ def route(
         ValueError: the bias is not of E numbers, ``n_group`` does not divide E, ``topk_group`` is not from 1 to
             ``n_group``, or K not from 1 to the number of experts that are open.
 
-    Source: arXiv 2412.19437, equations 13, 14 and 16.
+    Source: arXiv 2412.19437, equations 13, 14 and 16; ``scale`` is from the published configuration.
 
     >>> scores, bias = torch.tensor([[0.6, 0.5, 0.3]]), torch.tensor([0.0, 0.0, 0.4])
     >>> route(scores, bias, top_k=2)  # the bias lifts expert 2 over expert 1, yet it weighs 0.3 / (0.3 + 0.6)

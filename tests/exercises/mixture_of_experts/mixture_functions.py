@@ -1,4 +1,4 @@
-"""Wrong answers to `mixture`: what the functions are asked, types, and gradients."""
+"""Wrong answers to `mixture`: what the functions are called with, types, and gradients."""
 
 import torch
 from exercises.answers import Answers
@@ -99,7 +99,7 @@ def _(x_ND, weights_NK, experts_NK, routed, shared):
     return torch.stack(rows)
 
 
-@wrong("an expert not asked", "what it said of its first token kept")
+@wrong("an expert not called", "its output for the first token kept")
 def _(x_ND, weights_NK, experts_NK, routed, shared):
     said, rows = {}, []
     for x, weights, experts in zip(x_ND, weights_NK, experts_NK.tolist(), strict=True):

@@ -48,7 +48,7 @@ def _(x_ND, weights_NK, experts_NK, routed, shared):
     return torch.stack(rows)
 
 
-@wrong("every expert asked")
+@wrong("every expert called")
 def _(x_ND, weights_NK, experts_NK, routed, shared):
     return torch.stack([sum(expert(x) for expert in routed) for x in x_ND]) + torch.stack([shared(x) for x in x_ND])
 

@@ -1,4 +1,4 @@
-"""Wrong answers to `mixture`: the shared expert, the gate weights, and which expert is asked."""
+"""Wrong answers to `mixture`: the shared expert, the gate weights, and which expert is called."""
 
 import torch
 from exercises.answers import Answers
@@ -161,14 +161,14 @@ def _(x_ND, weights_NK, experts_NK, routed, shared):
     return y
 
 
-@wrong("asks who was not chosen", "all, and takes the chosen")
+@wrong("calls who was not chosen", "all, and takes the chosen")
 def _(x_ND, weights_NK, experts_NK, routed, shared):
     outputs = torch.stack([torch.stack([expert(x) for expert in routed]) for x in x_ND])  # (N, E, D)
     chosen = outputs.take_along_dim(experts_NK[..., None], dim=1)
     return torch.einsum("nk,nkd->nd", weights_NK, chosen) + torch.stack([shared(x) for x in x_ND])
 
 
-@wrong("asks who was not chosen", "all, with weight 0")
+@wrong("calls who was not chosen", "all, with weight 0")
 def _(x_ND, weights_NK, experts_NK, routed, shared):
     full = weights_NK.new_zeros(len(x_ND), len(routed)).scatter(1, experts_NK, weights_NK)
     return torch.stack(

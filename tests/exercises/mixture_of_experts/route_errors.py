@@ -162,7 +162,7 @@ def _(scores_NE, bias_E, top_k, *, n_group=1, topk_group=1, normalize=True, scal
 _choices = {}
 
 
-@wrong("hangs on place or earlier calls")
+@wrong("depends on place or earlier calls")
 def _(scores_NE, bias_E, top_k, *, n_group=1, topk_group=1, normalize=True, scale=1.0):
     _, experts = route(
         scores_NE, bias_E, top_k, n_group=n_group, topk_group=topk_group, normalize=normalize, scale=scale

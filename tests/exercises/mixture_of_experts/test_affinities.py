@@ -50,12 +50,12 @@ def _(x_ND, centroids_ED):
     return 1 / (1 + torch.exp(z))
 
 
-@wrong("another bend", "tanh")
+@wrong("another curve", "tanh")
 def _(x_ND, centroids_ED):
     return torch.tanh(x_ND.float() @ centroids_ED.float().T)
 
 
-@wrong("another bend", "exp")
+@wrong("another curve", "exp")
 def _(x_ND, centroids_ED):
     return (x_ND.float() @ centroids_ED.float().T).exp()
 
@@ -136,7 +136,7 @@ def _(x_ND, centroids_ED):
     return F.linear(x_ND.float(), centroids_ED.float()).sigmoid().softmax(dim=-1)
 
 
-@wrong("another bend", "silu")
+@wrong("another curve", "silu")
 def _(x_ND, centroids_ED):
     z = F.linear(x_ND.float(), centroids_ED.float())
     return z * torch.sigmoid(z)

@@ -127,8 +127,9 @@ EXERCISE = Exercise(
         "Two steps: the dot product of every token with every centroid, then the sigmoid of each. Mind the type.",
         "`x @ c.T` has a row for each token and a column for each expert. `.float()` on both factors, before the "
         "product, makes it exact enough.",
-        "return (x_ND.float() @ centroids_ED.float().T).sigmoid()",
+        "Both converted first: (N, D) and (E, D), float32. The second one transposed: (D, E). Their product: (N, E). "
+        "The sigmoid of each number leaves the shape as it is.",
     ),
     difficulty=1,
-    minutes=3,
+    minutes=4,
 )

@@ -11,9 +11,9 @@ def _dots(x, centroids):
     return x.float() @ centroids.float().T
 
 
-def _bent(bend):
-    """Affinities that are ``bend`` of the dot products, for the mistakes."""
-    return lambda x, centroids: bend(_dots(x, centroids))
+def _curved(curve):
+    """Affinities that are ``curve`` of the dot products, for the mistakes."""
+    return lambda x, centroids: curve(_dots(x, centroids))
 
 
 MISTAKES = (
@@ -22,38 +22,38 @@ MISTAKES = (
             "softmax in place of sigmoid",
             "A softmax makes the experts compete: one's gain is another's loss. Here each is judged by itself, by "
             "a sigmoid.",
-            _bent(bend),
+            _curved(curve),
         )
-        for bend in (lambda dots: dots.softmax(dim=-1), lambda dots: dots.sigmoid().softmax(dim=-1))
+        for curve in (lambda dots: dots.softmax(dim=-1), lambda dots: dots.sigmoid().softmax(dim=-1))
     ),
     Mistake(
         "softmax over the tokens",
-        "A softmax runs over the tokens, so that a token's affinity hangs on its neighbours: take the sigmoid of "
+        "A softmax runs over the tokens, so that a token's affinity depends on its neighbours: take the sigmoid of "
         "each dot product.",
-        _bent(lambda dots: dots.softmax(dim=0)),
+        _curved(lambda dots: dots.softmax(dim=0)),
     ),
     Mistake(
         "no sigmoid",
         "These are the dot products themselves: the sigmoid of each is its affinity, between 0 and 1.",
-        _bent(lambda dots: dots),
+        _curved(lambda dots: dots),
     ),
     Mistake(
         "sigmoid twice",
         "The sigmoid is taken twice: all affinities then crowd between 0.5 and 0.73.",
-        _bent(lambda dots: dots.sigmoid().sigmoid()),
+        _curved(lambda dots: dots.sigmoid().sigmoid()),
     ),
     Mistake(
         "sign of the exponent",
         "The exponent has the wrong sign: sigmoid(z) = 1 / (1 + exp(-z)), so large ones come near 1.",
-        _bent(lambda dots: torch.sigmoid(-dots)),
+        _curved(lambda dots: torch.sigmoid(-dots)),
     ),
     *(
         Mistake(
-            "another bend",
-            "This bend is no sigmoid: 1 / (1 + exp(-z)), which `torch.sigmoid` computes.",
-            _bent(bend),
+            "another curve",
+            "This curve is not the sigmoid: 1 / (1 + exp(-z)), which `torch.sigmoid` computes.",
+            _curved(curve),
         )
-        for bend in (
+        for curve in (
             *(torch.tanh, torch.relu, torch.exp, F.silu, F.softplus, F.logsigmoid, F.hardsigmoid),
             *(lambda dots: (1 + torch.tanh(dots)) / 2, lambda dots: dots.clamp(0, 1)),
         )
@@ -61,7 +61,7 @@ MISTAKES = (
     Mistake(
         "normalised over the experts",
         "The affinities of a token are divided by their sum: not here. `route` divides those of the chosen.",
-        _bent(lambda dots: dots.sigmoid() / dots.sigmoid().sum(dim=-1, keepdim=True)),
+        _curved(lambda dots: dots.sigmoid() / dots.sigmoid().sum(dim=-1, keepdim=True)),
     ),
     *(
         Mistake(
@@ -81,9 +81,9 @@ MISTAKES = (
         Mistake(
             "distance in place of dot product",
             "It measures the distance to the centroid: here the fit is a dot product, x . e.",
-            lambda x, c, bend=bend: bend(torch.cdist(x.float(), c.float())),
+            lambda x, c, curve=curve: curve(torch.cdist(x.float(), c.float())),
         )
-        for bend in (
+        for curve in (
             lambda far: torch.sigmoid(-far),
             torch.sigmoid,
             lambda far: -far,
@@ -144,7 +144,7 @@ MISTAKES = (
         Mistake(
             "rounded",
             "The affinities are rounded, which also takes their gradient away: round where you print.",
-            _bent(lambda dots, digits=digits: dots.sigmoid().round(decimals=digits)),
+            _curved(lambda dots, digits=digits: dots.sigmoid().round(decimals=digits)),
         )
         for digits in (0, 1, 2, 3, 4)
     ),

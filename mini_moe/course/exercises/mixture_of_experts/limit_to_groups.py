@@ -141,10 +141,11 @@ EXERCISE = Exercise(
         "Four steps: a dimension for the groups, the worth of each, the best groups, and -inf for all others.",
         "`groups = choice_NE.unflatten(-1, (n_group, -1))` is (N, M, E / M). The worth is the sum of "
         "`groups.topk(2, dim=-1).values`; of 1 where a group has only one. `closed.scatter(-1, kept, False)` opens "
-        "what is kept.",
-        "return groups.masked_fill(closed[..., None], float('-inf')).flatten(1), where closed is (N, M), true but for "
-        "worth.topk(topk_group, dim=-1).indices.",
+        "what is kept, and `masked_fill` writes -inf where a mask is true.",
+        "Scores in groups: (N, M, E / M), with M = n_group. The two best of each: (N, M, 2); their sum: (N, M). The "
+        "places of the best: (N, topk_group). A mask, true where a group is closed: (N, M). With one dimension more, "
+        "(N, M, 1), it fits the scores in groups. Back to a row for each token: (N, E).",
     ),
     difficulty=2,
-    minutes=10,
+    minutes=20,
 )

@@ -96,8 +96,8 @@ MISTAKES = (
     ),
     Mistake(
         "a group is worth all its experts",
-        "A group is worth the sum or mean of all its experts here: only the two best count; nobody will ask the "
-        "others.",
+        "A group is worth the sum or mean of all its experts here: only the two best count, for a token "
+        "takes few experts from a group.",
         _limited(worth=lambda groups: groups.sum(dim=-1)),
     ),
     Mistake(

@@ -70,14 +70,14 @@ def _asked_about_tokens(function, x, weights, experts, routed, shared):
             )
         if not places & due:
             raise Wrong(
-                f"{who.capitalize()} is asked about token {min(places)[0]}, which did not choose it: ask the chosen "
-                "only, or nothing is saved.",
-                mistake="asks who was not chosen",
+                f"{who.capitalize()} is called with token {min(places)[0]}, which did not choose it: call the chosen "
+                "only, or no work is saved.",
+                mistake="calls who was not chosen",
             )
         asked |= places
     for n, number in sorted(due - asked, key=str):
         who = "The shared expert" if number is None else f"Expert {number}"
-        raise Wrong(f"{who} is never asked about token {n}, for which it should work.", mistake="an expert not asked")
+        raise Wrong(f"{who} is never called with token {n}, for which it should work.", mistake="an expert not called")
 
 
 def _shared_ungated(function, x, weights, experts, routed, shared):
@@ -115,7 +115,7 @@ def _tokens_apart(function, x, weights, experts, routed, shared):
     must_equal(
         function(x[-1:], weights[-1:], experts[-1:], routed, shared),
         function(x, weights, experts, routed, shared)[-1:],
-        "A token's result hangs on its neighbours: each goes to its own experts, with its own weights.",
+        "A token's result depends on its neighbours: each goes to its own experts, with its own weights.",
         "tokens not apart",
     )
 
@@ -150,13 +150,14 @@ EXERCISE = Exercise(
     ),
     mistakes=MISTAKES,
     hints=(
-        "For each token: start with what the shared expert returns; add, for each choice, weight times what that "
-        "expert returns.",
+        "For each token: start with the output of the shared expert; add, for each choice, the weight times the output "
+        "of that expert.",
         "`for x_D, weights_K, experts_K in zip(x_ND, weights_NK, experts_NK.tolist())` goes through the tokens; an "
         "expert's number picks its function from `routed`. Collect rows in a list, and `torch.stack` them.",
-        "y_D = shared(x_D), then y_D = y_D + weight * routed[expert](x_D) for weight, expert in zip(weights_K, "
-        "experts_K).",
+        "In the loop over tokens: x (D,), its weights (K,), a list of K expert numbers, and the sum so far (D,). In an "
+        "inner loop over its choices: one weight, a single number, times an output (D,), added to the sum. At the end: "
+        "N sums of shape (D,), stacked to (N, D).",
     ),
     difficulty=1,
-    minutes=6,
+    minutes=8,
 )

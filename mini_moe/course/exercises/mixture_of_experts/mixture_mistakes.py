@@ -184,7 +184,7 @@ MISTAKES = (
     ),
     Mistake(
         "first choice only",
-        "Only the first of a token's experts is asked: add up all K.",
+        "Only the first of a token's experts is called: add up all K.",
         _mixed(lambda x, weights, chosen, shared: weights[0] * chosen[0](x) + shared(x)),
     ),
     *(
@@ -200,8 +200,8 @@ MISTAKES = (
     ),
     *(
         Mistake(
-            "every expert asked",
-            "All E experts are asked: only the chosen work on a token, or nothing is saved.",
+            "every expert called",
+            "All E experts are called: only the chosen work on a token, or no work is saved.",
             lambda x, weights, experts, routed, shared, total=total: torch.stack(
                 [total(x_D, routed) + shared(x_D) for x_D in x]
             ),

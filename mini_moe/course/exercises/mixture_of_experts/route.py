@@ -39,9 +39,9 @@ def _place_is_nothing(function, scores, bias, top_k):
     must_equal(
         by_expert(function)(scores.flip(0), bias, top_k),
         by_expert(function)(scores, bias, top_k).flip(0),
-        "With the tokens in reverse order their rows are not the same, in reverse order: a token's result hangs on its "
-        "place, or on an earlier call.",
-        "hangs on place or earlier calls",
+        "With the tokens in reverse order their rows are not the same, in reverse order: a token's result depends on "
+        "its place, or on an earlier call.",
+        "depends on place or earlier calls",
     )
 
 
@@ -204,10 +204,11 @@ EXERCISE = Exercise(
         "Two things to keep apart: what chooses (scores + bias, limited to groups) and what weighs (the scores alone).",
         "`choice.topk(top_k, dim=-1).indices` are the experts, `scores_NE.gather(1, experts)` their scores. Divide by "
         "the sum, with `keepdim=True`, if `normalize` says so; `scale` comes last.",
-        "choice = limit_to_groups(scores_NE.detach() + bias_E, n_group, topk_group); experts = choice.topk(top_k, "
-        "dim=-1).indices; weights = scores_NE.gather(1, experts); then normalize; then return weights * scale and "
-        "experts. Before all, a ValueError for each thing that the docstring lists under Raises.",
+        "First a ValueError for each thing that the docstring lists under Raises. Scores for the choice, limited to "
+        "groups: (N, E), with no gradient. The places of the best: (N, K), whole numbers. The plain scores at these "
+        "places: (N, K). Their sum, which keeps its dimension: (N, 1). The weights, divided if `normalize`, then "
+        "scaled: (N, K).",
     ),
     difficulty=2,
-    minutes=15,
+    minutes=22,
 )

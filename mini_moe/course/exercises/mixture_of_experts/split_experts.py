@@ -127,9 +127,9 @@ EXERCISE = Exercise(
         "so what must happen to the others?",
         "`config.replace(field=value)` is a copy with changes. Four fields change: three grow by m, one shrinks. First "
         "see whether m divides it: `config.moe_intermediate_size % m`.",
-        "return config.replace(n_routed_experts=config.n_routed_experts * m, num_experts_per_tok=..., "
-        "n_shared_experts=..., moe_intermediate_size=config.moe_intermediate_size // m), after raising a ValueError "
-        "where m does not divide.",
+        "No tensors here, only whole numbers: m below 1, or a remainder, is refused; then one copy of the config with "
+        "four new numbers, three of them m times as large, and the inner width m times as small (`//`, so that it "
+        "stays a whole number).",
     ),
     difficulty=1,
     minutes=6,

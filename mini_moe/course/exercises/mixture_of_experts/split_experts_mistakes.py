@@ -52,7 +52,8 @@ MISTAKES = (
     ),
     Mistake(
         "shared experts not multiplied",
-        "The shared experts shrink, too, for all have one inner width: there must be m times as many of them.",
+        "The shared experts shrink, too, since all experts have the same inner width: there must be m times as many of "
+        "them.",
         _as_it_was("n_shared_experts"),
     ),
     Mistake(
