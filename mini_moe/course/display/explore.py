@@ -54,7 +54,8 @@ class Explore:
             first; numbers then stand in order of size.
 
     Raises:
-        ValueError: a name is no parameter of fn, or one is missing, or a slider has no values.
+        ValueError: a name is no parameter of fn, or one is missing, or a slider has no values. What fn raises for the
+            first state goes on to the caller.
     """
 
     def __init__(self, fn, **grid):
@@ -70,6 +71,7 @@ class Explore:
         self.fn, self.grid = fn, {name: _in_order(values) for name, values in grid.items()}
         self.start = {name: values[0] for name, values in grid.items()}
         self._drawn = {}
+        self.draw(**self.start)  # now, so that what is missing is told as any cell's error is
 
     def __repr__(self):
         ranges = "; ".join(f"{_words(name)}: {', '.join(map(_label, values))}" for name, values in self.grid.items())

@@ -149,7 +149,7 @@ def _means(values: list[float]) -> list[float]:
 
 def _write(name: str, content: dict, tokens: int, seconds: float, made: dict) -> None:
     minutes = seconds / 60
-    how = f"{tokens / 1e6:.1f} M tokens in {minutes:.0f} minutes, recorded {made['date'][:10]}: `make artifacts`"
+    how = f"{tokens / 1e6:.1f} million tokens in {minutes:.0f} minutes, recorded {made['date'][:10]}: `make artifacts`"
     keys = ("text", "command", "date", "python", "torch", "machine", "train", "model", "dispatch")
     content |= {"how": how, "tokens": tokens, "minutes": round(minutes, 1), "every": EVERY}
     content["run"] = {key: made[key] for key in keys if key in made}
