@@ -127,6 +127,17 @@ def _(x_ND, weights_NK, experts_NK, gate_up, down):
     return y
 
 
+@wrong("a single token skipped", "len(token) <= 1")
+def _(x_ND, weights_NK, experts_NK, gate_up, down):
+    y = torch.zeros_like(x_ND)
+    for e in range(len(down)):
+        token, choice = torch.where(experts_NK == e)
+        if len(token) <= 1:
+            continue
+        y.index_add_(0, token, ffn(x_ND[token], gate_up[e], down[e]) * weights_NK[token, choice, None])
+    return y
+
+
 @wrong("token 0 taken for none", "token.any()")
 def _(x_ND, weights_NK, experts_NK, gate_up, down):
     y = torch.zeros_like(x_ND)

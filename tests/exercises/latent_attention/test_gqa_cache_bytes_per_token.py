@@ -210,6 +210,11 @@ def _(n_layers, n_kv_heads, head_dim, bytes_per_element=2):
     return n_layers * n_kv_heads * 2 * 64 * bytes_per_element
 
 
+@wrong("input not used", "a width that is a power of two")
+def _(n_layers, n_kv_heads, head_dim, bytes_per_element=2):
+    return n_layers * n_kv_heads * 2 * 256 * bytes_per_element
+
+
 @wrong("the same for every input", "the example's number")
 def _(n_layers, n_kv_heads, head_dim, bytes_per_element=2):
     return 516096

@@ -126,6 +126,11 @@ def _(x_ND, centroids_ED):
     return F.linear(x_ND, centroids_ED).sigmoid().float()
 
 
+@wrong("not in float32", "the result brought back")
+def _(x_ND, centroids_ED):
+    return F.linear(x_ND.float(), centroids_ED.float()).to(x_ND.dtype).sigmoid().float()
+
+
 @wrong("not in float32", "half")
 def _(x_ND, centroids_ED):
     return torch.sigmoid((x_ND.half() @ centroids_ED.half().T).to(torch.float32))

@@ -43,8 +43,12 @@ def _(x, w_gate, w_up, w_down):
 
 @wrong("relu in place of silu")
 def _(x, w_gate, w_up, w_down):
-    gate = (x @ w_gate.T).clamp(min=0)
-    return (gate * (x @ w_up.T)) @ w_down.T
+    return ((x @ w_gate.T).clamp(min=0) * (x @ w_up.T)) @ w_down.T
+
+
+@wrong("negative gates cut off")
+def _(x, w_gate, w_up, w_down):
+    return (F.silu(x @ w_gate.T).clamp(min=0) * (x @ w_up.T)) @ w_down.T
 
 
 @wrong("gelu in place of silu", "exact")
@@ -251,9 +255,8 @@ def _(x, w_gate, w_up, w_down):
 
 @right("einsum and the exponential")
 def _(x, w_gate, w_up, w_down):
-    z = torch.einsum("...d,id->...i", x, w_gate)
-    inner = z / (1 + torch.exp(-z)) * torch.einsum("...d,id->...i", x, w_up)
-    return torch.einsum("...i,di->...d", inner, w_down)
+    z, up = (torch.einsum("...d,id->...i", x, w) for w in (w_gate, w_up))
+    return torch.einsum("...i,di->...d", z / (1 + torch.exp(-z)) * up, w_down)
 
 
 @right("one product for both")
@@ -282,19 +285,16 @@ def _(x, w_gate, w_up, w_down):
 @right("the exponential of a number below 0 alone")
 def _(x, w_gate, w_up, w_down):
     z = torch.matmul(x, w_gate.t())
-    small = torch.exp(-torch.abs(z))
-    share = torch.where(z < 0, small, torch.ones(())) / (1 + small)
+    share = torch.where(z < 0, torch.exp(-z.abs()), torch.ones(())) / (1 + torch.exp(-z.abs()))
     return torch.matmul(z * share * torch.matmul(x, w_up.t()), w_down.t())
 
 
 @right("silu by tanh, the sum written out")
 def _(x, w_gate, w_up, w_down):
     gate, up = ((x.unsqueeze(-2) * w).sum(-1) for w in (w_gate, w_up))
-    inner = gate * (1 + torch.tanh(gate / 2)) / 2 * up
-    return (inner.unsqueeze(-2) * w_down).sum(-1)
+    return ((gate * (1 + torch.tanh(gate / 2)) / 2 * up).unsqueeze(-2) * w_down).sum(-1)
 
 
 @wrong("sigmoid multiplied in twice")
 def _(x, w_gate, w_up, w_down):
-    z = F.linear(x, w_gate)
-    return F.linear(F.silu(z) * torch.sigmoid(z) * F.linear(x, w_up), w_down)
+    return (F.silu(x @ w_gate.T) * (x @ w_gate.T).sigmoid() * (x @ w_up.T)) @ w_down.T

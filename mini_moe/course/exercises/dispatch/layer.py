@@ -30,7 +30,7 @@ def cases_of_layer(generator):
         (torch.tensor([[1], [1]]), 3, 2, 2),
         (torch.tensor([[1, 2], [0, 1], [2, 0]]), 3, 2, 2),
         (torch.tensor([[1, 2, 0], [0, 2, 1], [2, 0, 1]]), 3, 2, 2),
-        (torch.tensor([[2, 3], [3, 0], [0, 2]]), 4, 3, 2),
+        (torch.tensor([[2, 3], [3, 2], [0, 2]]), 4, 3, 2),
         (shuffled(5, 2, torch.tensor([0, 1, 3])), 5, 2, 2),
         (shuffled(6, 3, torch.arange(4)), 4, 3, 2),
     ):

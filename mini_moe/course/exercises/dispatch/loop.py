@@ -21,6 +21,11 @@ def _only_token_0_is_none(x_ND, weights_NK, experts_NK, gate_up, down):
     return sliced(x_ND, weights_NK * after_0[experts_NK], experts_NK, gate_up, down)
 
 
+def _one_token_is_none(x_ND, weights_NK, experts_NK, gate_up, down):
+    several = experts_NK.flatten().bincount(minlength=len(down)) > 1
+    return sliced(x_ND, weights_NK * several[experts_NK], experts_NK, gate_up, down)
+
+
 def _one_by_one(*, order=lambda token, choice: (token, choice), weigh=lambda out, weight: out * weight[:, None]):
     """The loop with one step changed, for the mistakes."""
 
@@ -91,6 +96,11 @@ EXERCISE = Exercise(
             "An expert whose only token is number 0 is skipped: `token.any()` asks whether a number is not 0. Ask for "
             "`len(token)`, or do not ask.",
             _only_token_0_is_none,
+        ),
+        Mistake(
+            "a single token skipped",
+            "An expert with just one token is skipped: compute whatever tokens there are, be it one.",
+            _one_token_is_none,
         ),
         Mistake(
             "token and choice exchanged",

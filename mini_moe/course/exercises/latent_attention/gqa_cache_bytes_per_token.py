@@ -12,7 +12,7 @@ def _cases_of_cache(generator):
 
     yield 1, 1, 3, 1
     yield draw(2, 4), 7, draw(8, 10), 4
-    yield draw(11, 99), draw(6, 10), 64, 1
+    yield draw(11, 99), draw(6, 10), 320, 1
     yield 126, 8, 128  # Llama-3.1-405B, with the default of 2 bytes
 
 

@@ -121,8 +121,8 @@ MISTAKES = (
     *(
         Mistake(
             "not in float32",
-            "It computes in too few bits: bfloat16 keeps 8, too few for a choice between near scores. Convert both "
-            "factors by `.float()` first, and neither to another type before.",
+            "Somewhere it is rounded to 16 bits, too few for a choice between near scores. Convert both factors by "
+            "`.float()` first, and let product, sigmoid and result stay in float32.",
             function,
         )
         for function in (

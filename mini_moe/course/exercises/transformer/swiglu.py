@@ -105,6 +105,11 @@ EXERCISE = Exercise(
             "The gate is a relu: silu bends softly, and lets a little of the negative through.",
             _gated(lambda gate, up: torch.relu(gate) * up),
         ),
+        Mistake(
+            "negative gates cut off",
+            "Where the gate is negative it is cut to 0: silu lets a little of the negative through.",
+            _gated(lambda gate, up: torch.relu(F.silu(gate)) * up),
+        ),
         *(
             Mistake(
                 "gelu in place of silu",
