@@ -18,6 +18,7 @@ NOTEBOOKS := $(wildcard solutions/*.ipynb lessons/*.ipynb)
 TIMED := $(filter %/02_latent_attention.ipynb,$(NOTEBOOKS))
 
 test: export MINI_MOE_HOME = $(CURDIR)/$(VENV)/home
+test: export MINI_MOE_STRICT = 1
 test: $(VENV)/tested $(VENV)/chromium lint ## every test, then every notebook
 	$(SIDE_BY_SIDE)
 	$(SIDE_BY_SIDE) $(NBVAL) $(filter-out $(TIMED),$(NOTEBOOKS))

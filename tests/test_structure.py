@@ -28,7 +28,7 @@ ORDER = (
     "provenance", "hf", "checkpoint", "run", "grpo", "distill", "parallel", "course", "cli",
 )  # fmt: skip
 # And inside `course`, each room from those before it.
-ROOMS = ("occasion", "display", "checking", "exercises", "check", "publish", "experiments")
+ROOMS = ("occasion", "display", "checking", "exercises", "check", "missing", "publish", "experiments")
 MASTERS = sorted((ROOT / "solutions").glob("*.ipynb"))
 
 

@@ -30,11 +30,20 @@ def test_a_headline_names_a_source_or_says_that_there_is_none(number):
     assert re.search(named, HEADLINES[number].sources)
 
 
-def test_a_verdict_is_kept_and_shown_again():
-    assert "Your verdict" not in str(verdict(2))
-    verdict(2, " half true ")
+def test_a_verdict_is_asked_before_the_sources_are_shown_and_kept():
+    sources = HEADLINES[2].sources
+    asked = str(verdict(2))
+    assert HEADLINES[2].text in asked
+    assert sources[:30] not in asked
+    assert sources[:30] in str(verdict(2, " half true "))
     assert verdicts() == {"2": "half true"}
-    assert "half true" in str(verdict(2))
+    again = str(verdict(2, ""))
+    assert again.index("half true") < again.index(sources[:30])
+
+
+def test_the_book_shows_the_sources_at_once(monkeypatch):
+    monkeypatch.setenv("MINI_MOE_BOOK", "1")
+    assert HEADLINES[2].sources[:30] in str(verdict(2, ""))
 
 
 def test_an_unknown_headline_is_told_which_there_are():

@@ -1,11 +1,16 @@
 """The course's side of the project: all that knows of notebooks.
 
-    from mini_moe.course import Explore, check, checkpoint, compare, hint, quiz, recorded, table, verdict
+    from mini_moe.course import Explore, check, expect, hint, passed, quiz, table, verdict
+    from mini_moe.course import checkpoint, compare, recorded
 
 The library never imports this package; this package imports the library.
 """
 
+from IPython import get_ipython
+
 from mini_moe.course.check import check, hint
+from mini_moe.course.checking.portfolio import passed
+from mini_moe.course.display.expect import expect
 from mini_moe.course.display.explore import Explore
 from mini_moe.course.display.figure import image
 from mini_moe.course.display.table import table
@@ -13,9 +18,15 @@ from mini_moe.course.display.verdict import verdict
 from mini_moe.course.exercises import quiz
 from mini_moe.course.experiments.compare import compare
 from mini_moe.course.experiments.recorded import checkpoint, recorded
+from mini_moe.course.missing import explain_missing_names
 from mini_moe.course.occasion import in_book
 
-__all__ = ["Explore", "check", "checkpoint", "compare", "hint", "quiz", "recorded", "table", "verdict"]
+__all__ = [
+    "Explore", "check", "checkpoint", "compare", "expect", "hint", "passed", "quiz", "recorded", "table", "verdict",
+]  # fmt: skip
+
+if shell := get_ipython():
+    explain_missing_names(shell)
 
 # In the published book every figure is shown as an image that says what it shows.
 if in_book():

@@ -8,6 +8,11 @@ def in_book():
     return os.environ.get("MINI_MOE_BOOK") == "1"
 
 
+def strict():
+    """Must what a lesson expects come true? So it is in the book, and under test by ``MINI_MOE_STRICT=1``."""
+    return in_book() or os.environ.get("MINI_MOE_STRICT") == "1"
+
+
 def graded():
     """Is this the exam? nbgrader says so whenever it validates or autogrades; others by ``MINI_MOE_GRADING=1``."""
     return os.environ.get("MINI_MOE_GRADING") == "1" or "NBGRADER_EXECUTION" in os.environ

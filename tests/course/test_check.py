@@ -51,6 +51,21 @@ def test_the_librarys_own_function_does_not_count_as_the_learners(capsys, monkey
         check(reference)
 
 
+def test_the_portfolios_function_is_taken_but_does_not_count_for_this_notebook(capsys, monkeypatch):
+
+    def normalise(x, eps):
+        return x / (x.sum(-1, keepdim=True) + eps)
+
+    check(normalise)
+    kept = portfolio.passed("normalise")
+    capsys.readouterr()
+    assert check(kept) is kept
+    assert "from the portfolio" in capsys.readouterr().out
+    monkeypatch.setenv("MINI_MOE_GRADING", "1")
+    with pytest.raises(ExerciseFailed, match="was not checked"):
+        check(kept)
+
+
 def test_grading_raises_the_text_of_the_card_and_keeps_nothing(monkeypatch):
     monkeypatch.setenv("MINI_MOE_GRADING", "1")
 
@@ -189,7 +204,7 @@ def test_a_notebook_checks_keeps_and_explores(course):
     text = (course / "portfolio" / "normalise.py").read_text()
     assert text.index("import torch\n") < text.index("SCALE = 1.0") < text.index("def total") < text.index("def norm")
     assert "x = " not in text.partition("def total")[0]
-    normalise = portfolio.load("normalise")
+    normalise = portfolio.passed("normalise")
     assert torch.equal(normalise(torch.ones(1, 2), 0.0), torch.full((1, 2), 0.5))
     assert "def normalise" in inspect.getsource(normalise)
 
@@ -215,4 +230,4 @@ def needs_an_object():
 
 def test_loading_what_is_not_kept_is_refused():
     with pytest.raises(ValueError, match="none yet"):
-        portfolio.load("route")
+        portfolio.passed("route")

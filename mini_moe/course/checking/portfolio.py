@@ -14,6 +14,8 @@ from types import ModuleType
 
 from mini_moe.files import home, write_atomically
 
+_NAMESPACE = "portfolio"  # kept functions are of modules of this name, one each
+
 
 def source_of(function):
     """The source text of a function or class, from a file or from a notebook cell.
@@ -43,8 +45,8 @@ def keep(function):
     return path
 
 
-def load(name):
-    """The kept function of that name, executed in a namespace of its own.
+def passed(name):
+    """Your function of that name, as it passed its check: from the portfolio, so after a restart, or elsewhere, too.
 
     Raises:
         ValueError: no such function is kept.
@@ -52,9 +54,14 @@ def load(name):
     path = _folder() / f"{name}.py"
     if name not in kept():
         raise ValueError(f"name must be that of a kept function ({', '.join(kept()) or 'none yet'}), got {name!r}.")
-    namespace = {"__name__": f"portfolio.{name}", "__file__": str(path)}
+    namespace = {"__name__": f"{_NAMESPACE}.{name}", "__file__": str(path)}
     exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), namespace)
     return namespace[name]
+
+
+def is_kept(function):
+    """Does it come from `passed`, and not from a cell of this notebook?"""
+    return getattr(function, "__module__", None) == f"{_NAMESPACE}.{getattr(function, '__name__', None)}"
 
 
 def kept():

@@ -25,25 +25,28 @@ class Headline:
 HEADLINES = {
     1: Headline(
         "The cost of training fell from a hundred million dollars to five.",
-        "$5.576 M is 2.788 M H800 hours at an assumed $2 an hour, for the final run only: research, failed runs, data "
-        "and people are not in it (DeepSeek-V3 report, table 1). The hundred million was "
-        "never counted alike.",
+        "$5.576 million is 2.788 million H800 hours at an assumed rent of $2 an hour, for the official run only: the "
+        "report itself leaves out earlier research and trial runs (DeepSeek-V3 report, table 1 and the text below "
+        "it), and it says nothing of salaries or failed runs. The hundred million was said of GPT-4 (Wired, 17 April "
+        "2023), without an account of what it covers.",
         "true sum, unlike things compared",
         ("00",),
     ),
     2: Headline(
         "671 billion parameters, and only 37 billion of them at work.",
-        "671 B parameters, of which 37 B work on a token (DeepSeek-V3 report, section 4.2). All 671 B must still be "
-        "stored.",
+        "671 billion parameters, of which 37 billion work on a token (DeepSeek-V3 report, section 4.2). All of them "
+        "must still be stored.",
         "true of work, not of memory",
         ("00", "03"),
     ),
     3: Headline(
         "A team of experts: only the specialist answers, so each answer takes less work.",
-        "The work falls: 37 of 671 billion parameters are used for a token. But experts are chosen for each token, in "
-        "each layer, and are no specialists for topics; balancing them and sending tokens to them costs something "
-        "(DeepSeekMoE, section 4; DeepSeek-V3 report, sections 2.1.2 and 3.2).",
-        "true of work, not of specialists",
+        "The work falls: 37 of 671 billion parameters are used for a token. But nobody answers alone: experts are "
+        "chosen for each token, in each layer. Which experts are busy differs by domain in a 16 billion model of "
+        "DeepSeek's (DeepSeek-V3 report, section 4.5.3) and in OLMoE (section 5 of its paper), hardly by topic in "
+        "Mixtral (section 5). Keeping experts busy and sending tokens to them has a price (sections 2.1.2 and 3.2 of "
+        "the report).",
+        "true of work; specialists of a kind, but none answers alone",
         ("03", "04", "05"),
     ),
     4: Headline(
@@ -57,15 +60,15 @@ HEADLINES = {
     5: Headline(
         "Eight digits in place of 32: three quarters of the memory saved, no accuracy lost.",
         "Bits, not digits. The weights shrink by 75 % against FP32 and by 50 % against BF16; a master copy of them "
-        "stays wide. The loss stays within 0.25 % of that of BF16, on models of 16 B and 230 B (DeepSeek-V3 report, "
-        "section 3.3).",
+        "stays wide. The loss stays within 0.25 % of that of BF16, on models of about 16 and 230 billion parameters "
+        "(DeepSeek-V3 report, section 3.3 and appendix B.1).",
         "true of bits, and against FP32",
         ("08", "09"),
     ),
     6: Headline(
         "GRPO, its way to learn from rewards, is why training became cheap.",
         "GRPO does without the critic, a second network that judges while the first learns (DeepSeekMath, section "
-        "4.1). But all post-training took 5 K of V3's 2,788 K hours, 0.18 % (DeepSeek-V3 report, table 1).",
+        "4.1). But all post-training took 5 of V3's 2,788 thousand hours, 0.18 % (DeepSeek-V3 report, table 1).",
         "true of the critic, not of the cost",
         ("10",),
     ),
@@ -94,30 +97,32 @@ HEADLINES = {
     10: Headline(
         "It runs on a gaming card.",
         "Its pupils have 1.5 to 70 billion parameters (DeepSeek-R1, section 2.4); the smaller ones fit such a card. "
-        "The full model needs about 671 GB for its weights in FP8, and more to run (DeepSeek-V3 report, section 4.2).",
+        "A byte for each of the full model's parameters makes 671 GB (DeepSeek-V3 report, section 4.2, has their "
+        "number), and it needs more to run.",
         "false for the model, true for its smaller pupils",
         ("00", "13"),
     ),
     11: Headline(
         "Two thousand GPUs did what takes others a hundred thousand.",
         "2,048 H800 are stated, and hours that make 54 days (DeepSeek-V3 report, section 3.1 and table 1). The hundred "
-        "thousand is a cluster that somebody owns, not what one comparable run used. Llama 3.1 405B took 30.84 M H100 "
-        "hours, eleven times as many (its model card).",
+        "thousand is the size of a whole cluster, not what one comparable run used. Llama 3.1 405B took 30.84 million "
+        "H100 hours, eleven times as many (its model card).",
         "true count, wrong comparison",
         ("00", "12"),
     ),
     12: Headline(
         "It was done on restricted chips, thirty times cheaper.",
-        "The H800 has the arithmetic of an H100 (NVIDIA's data sheets) and slower links to other GPUs; the design "
-        "works around the network (DeepSeek-V3 report, section 3). The report names no price of a chip, only an "
-        "assumed rent of $2 an hour.",
-        "true of the links, not of the arithmetic",
+        "The H800 has the 16- and 8-bit arithmetic of an H100, in which models are trained, and slower links to other "
+        "GPUs; only its 64-bit arithmetic is cut as well. The design works around the network (DeepSeek-V3 report, "
+        "section 3). The report names no price of a chip, only an assumed rent of $2 an hour.",
+        "true of the links, not of the arithmetic that counts",
         ("12",),
     ),
     13: Headline(
         "Its use costs 95 % less.",
-        "List prices of January 2025: R1 $0.55 in and $2.19 out per million tokens, o1 $15 and $60: 96 % less; about "
-        "78 % less than GPT-4o. A price is what a seller asks, not what the work costs.",
+        "List prices of January 2025, without the discount for what is cached: R1 $0.55 in and $2.19 out per million "
+        "tokens, o1 $15 and $60: 96 % less; about 78 % less than GPT-4o. A price is what a seller asks, not what the "
+        "work costs.",
         "true of prices",
         ("00", "02", "07"),
     ),
@@ -140,7 +145,9 @@ HEADLINES = {
 
 
 def verdict(number, words=""):
-    """The card of a headline; with ``words``, they are kept as your verdict.
+    """Ask for your verdict on a headline; with ``words``, keep it, and show what the primary sources support.
+
+    In the book, where nobody can answer, the sources are shown at once.
 
     Raises:
         ValueError: there is no headline of that number.
@@ -148,17 +155,16 @@ def verdict(number, words=""):
     if number not in HEADLINES:
         raise ValueError(f"number must be one of {', '.join(map(str, HEADLINES))}, got {number!r}.")
     headline, words = HEADLINES[number], words.strip()
-    if not words:
-        words = verdicts().get(str(number), "")
-    else:
+    if words:
         write_atomically(_file(), (json.dumps(verdicts() | {str(number): words}, indent=2) + "\n").encode())
+    words = words or verdicts().get(str(number), "")
+    if not words and not in_book():
+        how = f'Write a sentence: `verdict({number}, "...")`. It is kept, and you see what the primary sources support.'
+        return Card(f"Headline {number}: what do you say?", "open", (Says(headline.text), Footer(how)))
     parts = (Says(headline.text), Prose("What the primary sources support", headline.sources))
     if words:
-        parts += (Prose("Your verdict", words), Footer("Kept for the table of the last lesson."))
-    elif not in_book():
-        parts += (
-            Footer(f'In your own words? `verdict({number}, "...")` keeps them for the table of the last lesson.'),
-        )
+        kept = "Kept for the table of the last lesson. Other words in the cell take its place."
+        parts = (Says(headline.text), Prose("Your verdict", words), *parts[1:], Footer(kept))
     return Card(f"Headline {number}: {headline.short}", "note", parts)
 
 
