@@ -126,7 +126,7 @@ def refuses(*illegal):
                 raise
             except ValueError as error:
                 if not _numbers(input.value) <= _numbers(error):
-                    says = f"{given} is refused, but the error does not tell the value: write it into the message."
+                    says = f"{given} ends in a ValueError that does not tell the value: check first, and tell it."
                     raise Wrong(says, mistake="error without the value") from error
             except Exception as error:
                 says = f"{given} must be refused by a ValueError, not by {type(error).__name__}."

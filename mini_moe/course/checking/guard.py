@@ -31,11 +31,12 @@ def time_limit():
         yield
         return
 
-    def stop(_signal, _frame):
-        raise TimeUp
+    def stop(_signal, frame):
+        if not _imports(frame):
+            raise TimeUp
 
     before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, LIMIT_SECONDS, 1)  # and every second, should a bare except eat the first
+    signal.setitimer(signal.ITIMER_REAL, LIMIT_SECONDS, 1)  # and every second: an import may eat the first
     try:
         yield
     finally:
@@ -45,6 +46,13 @@ def time_limit():
 
 def _limited():
     return signal.getitimer(signal.ITIMER_REAL)[0] > 0
+
+
+def _imports(frame):
+    """Is this in the middle of an import? Cut there, it would leave half a module behind, for good."""
+    while frame is not None and frame.f_code.co_filename != "<frozen importlib._bootstrap>":
+        frame = frame.f_back
+    return frame is not None
 
 
 def attempt(function, case):

@@ -160,7 +160,7 @@ def verdict(number, words=""):
     words = words or verdicts().get(str(number), "")
     if not words and not in_book():
         how = f'Write a sentence: `verdict({number}, "...")`. It is kept, and you see what the primary sources support.'
-        return Card(f"Headline {number}: what do you say?", "open", (Says(headline.text), Footer(how)))
+        return Card(f"Headline {number}: what do you say?", "note", (Says(headline.text), Footer(how)))
     parts = (Says(headline.text), Prose("What the primary sources support", headline.sources))
     if words:
         kept = "Kept for the table of the last lesson. Other words in the cell take its place."

@@ -32,7 +32,9 @@ TITLE = """# $number · $words: what is the question?
 >
 > **Papers** ...
 >
-> **The headline under test** *"..."*"""
+> **The headline under test** *"..."*
+>
+> **After a restart** click where you were, then *Run*, *Run All Above Selected Cell*."""
 PARTS = ("Predict", "Build", "Explore", "Measure", "Verdict", "Go further")
 SETUP = """import torch
 from torch import Tensor
