@@ -56,7 +56,9 @@ def test_a_step_moves_the_bias_of_every_router_by_gamma_against_its_own_load():
     assert step.load_ratio == pytest.approx(max(n for (load,) in loads for n in load) / mean)
 
 
-@pytest.mark.parametrize(("scope", "balance_loss"), [("sequence", sequence_balance_loss), ("batch", batch_balance_loss)])
+@pytest.mark.parametrize(
+    ("scope", "balance_loss"), [("sequence", sequence_balance_loss), ("batch", batch_balance_loss)]
+)
 def test_a_step_descends_the_next_token_loss_and_the_balance_loss_of_every_layer(scope, balance_loss):
     model, text = fresh_model(), uneven_text()
     remedy = {"balance_alpha": 10.0, "balance_scope": scope}
