@@ -1,6 +1,6 @@
 """Training: one loss, one optimizer step after the other, and the measure that counts.
 
-    loss = cross-entropy of the next token + sum over layers of the sequence-wise balance loss
+    loss = cross-entropy of the next token + sum over layers of the balance loss
     learning rate: rises over ``warmup_steps``, then falls in a straight line; one step after the last it would be 0
     after each step: the routing bias moves by gamma towards balance
 
@@ -36,12 +36,13 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from mini_moe import data
-from mini_moe.balance import expert_load, load_ratio, sequence_balance_loss, update_bias
+from mini_moe.balance import batch_balance_loss, expert_load, load_ratio, sequence_balance_loss, update_bias
 from mini_moe.config import rules_of
 from mini_moe.model import Output
 from mini_moe.moe import MoE, Routing
 
 PRECISIONS = ("float32", "bfloat16")
+BALANCE_LOSSES = {"sequence": sequence_balance_loss, "batch": batch_balance_loss}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +63,7 @@ class TrainConfig:
     weight_decay: float = 0.1  # of the matrices, 0..
     grad_clip: float = 1.0  # largest norm of the whole gradient, > 0
     balance_alpha: float = 1e-4  # weight of the balance loss, 0..
+    balance_scope: str = "sequence"  # what that loss keeps even: each sequence by itself, or the whole "batch"
     bias_gamma: float = 1e-2  # step of the routing bias, 0..
     precision: str = "float32"  # of the matrix products, or "bfloat16"; weights, norms and the loss are always float32
     seed: int = 0  # of the first weights and of the batches, 0..2**63 - 1
@@ -69,6 +71,7 @@ class TrainConfig:
     def __post_init__(self):
         must = rules_of(self)
         must(self.precision in PRECISIONS, "precision", f"one of {', '.join(PRECISIONS)}")
+        must(self.balance_scope in BALANCE_LOSSES, "balance_scope", f"one of {', '.join(BALANCE_LOSSES)}")
         for name in ("steps", "batch_size", "context"):
             must(getattr(self, name) >= 1, name, "at least 1")
         must(0 <= self.seed < 2**63, "seed", "from 0 to 2**63 - 1")
@@ -118,12 +121,12 @@ def bits_per_byte(nats: float, n_bytes: int) -> float:
     return nats / (math.log(2) * n_bytes)
 
 
-def losses(output: Output, targets_BT: Tensor, balance_alpha: float) -> Losses:
+def losses(output: Output, targets_BT: Tensor, config: TrainConfig) -> Losses:
     """The two terms of the loss; targets of ``data.IGNORE`` do not count."""
     next_token = F.cross_entropy(output.logits.flatten(0, 1).float(), targets_BT.flatten(), ignore_index=data.IGNORE)
-    balance = sum(
-        (sequence_balance_loss(*routing, balance_alpha) for routing in output.routings), next_token.new_zeros(())
-    )
+    balance_loss = BALANCE_LOSSES[config.balance_scope]
+    terms = (balance_loss(*routing, config.balance_alpha) for routing in output.routings)
+    balance = sum(terms, next_token.new_zeros(()))
     return Losses(next_token, balance)
 
 
@@ -195,7 +198,7 @@ def train(
         )
         with torch.autocast(inputs_BT.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
             output = model(inputs_BT)
-        loss = losses(output, targets_BT, config.balance_alpha)
+        loss = losses(output, targets_BT, config)
         sum(loss).backward()
         norm = nn.utils.clip_grad_norm_(model.parameters(), config.grad_clip)
         _stop_unless_finite(step, loss.next_token, norm)

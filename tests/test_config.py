@@ -53,6 +53,8 @@ def test_a_field_of_another_type_is_refused_by_its_name(fields, told):
 def test_half_a_step_is_refused_and_a_whole_number_may_stand_for_a_float():
     with pytest.raises(ValueError, match=r"steps must be of type int, got 2\.5"):
         TrainConfig(steps=2.5)
+    with pytest.raises(ValueError, match="balance_scope must be one of sequence, batch, got token"):
+        TrainConfig(steps=2, balance_scope="token")
     assert TrainConfig(steps=2, learning_rate=1).learning_rate == tiny().replace(rope_theta=1).rope_theta == 1
 
 

@@ -13,7 +13,7 @@ from transformers import DeepseekV3Config
 from transformers.models.deepseek_v3.modeling_deepseek_v3 import DeepseekV3MoE, DeepseekV3TopkRouter
 
 from mini_moe import dispatch
-from mini_moe.balance import expert_load, sequence_balance_loss, update_bias
+from mini_moe.balance import batch_balance_loss, expert_load, sequence_balance_loss, update_bias
 from mini_moe.config import tiny
 from mini_moe.dispatch import PATHS, ExpertProduct
 from mini_moe.hf import config_to_hf
@@ -131,6 +131,20 @@ def test_balance_loss_equals_a_loop_over_its_definition(B, T, E, seed):
     torch.testing.assert_close(
         *(torch.autograd.grad(loss, scores)[0] for loss in (ours, expected)), check_dtype=False, rtol=1e-5, atol=1e-9
     )
+
+
+@given(st.integers(1, 3), st.integers(1, 7), st.integers(2, 6), st.integers(0, 99))
+def test_batch_balance_loss_counts_the_tokens_of_all_sequences_together(B, T, E, seed):
+    torch.manual_seed(seed)
+    scores = torch.rand(B, T, E, dtype=torch.float64)
+    experts = torch.rand(B, T, E).topk(1 + seed % E).indices
+    tokens = scores.view(-1, E).tolist()
+    chosen = experts.flatten().tolist()
+    expected = 0.0
+    for i in range(E):
+        mean_share = sum(token[i] / sum(token) for token in tokens) / len(tokens)
+        expected += 0.01 * E * chosen.count(i) / len(chosen) * mean_share
+    assert batch_balance_loss(scores, experts, 0.01).item() == pytest.approx(expected, rel=1e-6)
 
 
 def test_perfect_balance_costs_alpha():

@@ -104,6 +104,20 @@ def test_that_the_tokens_cannot_be_kept_is_told_at_the_line_that_starts_or_resum
         assert (told[0].filename, told[0].lineno) == (__file__, go.__code__.co_firstlineno)
 
 
+def test_a_run_from_before_the_balance_loss_had_a_scope_goes_on(
+    tmp_path, corpus, uninterrupted, monkeypatch, slow_and_careful
+):
+    folder = tmp_path / "old"
+    with monkeypatch.context() as patch:
+        stop_after(patch, 3, lambda: signal.raise_signal(signal.SIGINT))
+        run.start(folder, NANO, SETTINGS, corpus, precision="float32", dispatch="grouped")
+    record = json.loads((folder / "run.json").read_text())
+    del record["train"]["balance_scope"]
+    (folder / "run.json").write_text(json.dumps(record))
+    run.resume(folder)
+    assert losses_of(folder) == losses_of(uninterrupted)
+
+
 def test_a_damaged_record_of_a_run_is_named(uninterrupted):
     path = uninterrupted / "run.json"
     whole = path.read_text()

@@ -11,7 +11,7 @@ from test_run import NANO
 import mini_moe.layers
 import mini_moe.train
 from mini_moe import Transformer, data
-from mini_moe.balance import load_ratio, sequence_balance_loss
+from mini_moe.balance import batch_balance_loss, load_ratio, sequence_balance_loss
 from mini_moe.moe import MoE
 from mini_moe.train import TrainConfig, make_optimizer, train
 
@@ -62,13 +62,17 @@ def test_a_step_moves_the_bias_of_every_router_by_gamma_against_its_own_load():
     assert step.load_ratio == pytest.approx(max(n for (load,) in loads for n in load) / mean)
 
 
-def test_a_step_descends_the_next_token_loss_and_the_balance_loss_of_every_layer():
+@pytest.mark.parametrize(
+    ("scope", "balance_loss"), [("sequence", sequence_balance_loss), ("batch", batch_balance_loss)]
+)
+def test_a_step_descends_the_next_token_loss_and_the_balance_loss_of_every_layer(scope, balance_loss):
     model, text = fresh_model(), uneven_text()
-    config = TrainConfig(steps=1, batch_size=4, context=32, balance_alpha=10.0, grad_clip=1e9)  # nothing is clipped
+    remedy = {"balance_alpha": 10.0, "balance_scope": scope}
+    config = TrainConfig(steps=1, batch_size=4, context=32, grad_clip=1e9, **remedy)  # nothing is clipped
     inputs_BT, targets_BT = data.batch(text, 1, batch_size=4, seq_len=32, seed=0)
     output = model(inputs_BT)
     next_token = F.cross_entropy(output.logits.flatten(0, 1), targets_BT.flatten())
-    balance = sum(sequence_balance_loss(*routing, 10.0) for routing in output.routings)
+    balance = sum(balance_loss(*routing, 10.0) for routing in output.routings)
     expected = torch.autograd.grad(next_token + balance, list(model.parameters()))
     optimizer, seen = make_optimizer(model, config), []
     optimizer.register_step_pre_hook(lambda *_: seen.extend(p.grad.clone() for p in model.parameters()))
@@ -103,8 +107,9 @@ def ratio_after_50_steps(**remedy) -> float:
     return load_ratio(torch.tensor(loads)[:, -10:].sum(dim=1))
 
 
-def test_the_bias_or_a_strong_loss_balances_and_nothing_else_does():
-    """With seeds 0 to 3: 2.3 to 3.6 without a remedy, below 1.2 with either."""
+def test_the_bias_or_a_strong_loss_of_either_scope_balances_and_nothing_else_does():
+    """With seeds 0 to 3: 2.3 to 3.6 without a remedy, below 1.2 with any remedy."""
     assert ratio_after_50_steps(balance_alpha=0.0, bias_gamma=0.0) > 2
     assert ratio_after_50_steps(balance_alpha=0.0) < 1.5
     assert ratio_after_50_steps(balance_alpha=1.0, bias_gamma=0.0) < 1.5
+    assert ratio_after_50_steps(balance_alpha=1.0, balance_scope="batch", bias_gamma=0.0) < 1.5

@@ -8,7 +8,7 @@ after the last whole seed.
 
     tiny      the preset `tiny`, trained for 3,000 steps; its weights too, in bfloat16
     experts   experts against a dense model of the same work; lesson 03
-    balance   no remedy, loss and bias; lesson 04
+    balance   no remedy, the loss, of two scopes and strengths, and the bias; lesson 04
 """
 
 import argparse
@@ -54,6 +54,7 @@ EXPERIMENTS = {
         {
             "none": _plan(SIXTEEN, 300, balance_alpha=0.0, bias_gamma=0.0),
             "loss 0.01": _plan(SIXTEEN, 300, balance_alpha=0.01, bias_gamma=0.0),
+            "loss 0.01, batch": _plan(SIXTEEN, 300, balance_alpha=0.01, balance_scope="batch", bias_gamma=0.0),
             "loss 1": _plan(SIXTEEN, 300, balance_alpha=1.0, bias_gamma=0.0),
             "bias": _plan(SIXTEEN, 300, balance_alpha=0.0),
         },

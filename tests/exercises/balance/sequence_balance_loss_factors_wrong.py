@@ -189,7 +189,7 @@ def _(scores_BTE, experts_BTK, alpha):
     return alpha * (excess * p).sum(-1).mean()
 
 
-@wrong("f and P added")
+@wrong("f and mean share added")
 def _(scores_BTE, experts_BTK, alpha):
     E, (T, K) = scores_BTE.shape[-1], experts_BTK.shape[1:]
     p = (scores_BTE / scores_BTE.sum(-1, keepdim=True)).mean(1)

@@ -1,4 +1,4 @@
-"""Wrong answers to `sequence_balance_loss`: what P is made of, where the gradient flows, and E, K or T left out."""
+"""Wrong answers to `sequence_balance_loss`: the mean share, where the gradient flows, and E, K or T left out."""
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +12,7 @@ ANSWERS = Answers(EXERCISE)
 wrong = ANSWERS.wrong
 
 
-@wrong("P detached", "detach")
+@wrong("mean share detached", "detach")
 def _(scores_BTE, experts_BTK, alpha):
     E, (T, K) = scores_BTE.shape[-1], experts_BTK.shape[1:]
     f = counted(experts_BTK, E) * E / (K * T)
@@ -20,7 +20,7 @@ def _(scores_BTE, experts_BTK, alpha):
     return alpha * (f * p).sum(-1).mean()
 
 
-@wrong("P detached", "no_grad around too much")
+@wrong("mean share detached", "no_grad around too much")
 def _(scores_BTE, experts_BTK, alpha):
     E, (T, K) = scores_BTE.shape[-1], experts_BTK.shape[1:]
     with torch.no_grad():
@@ -63,13 +63,13 @@ def _(scores_BTE, experts_BTK, alpha):
     return alpha * f.square().sum(-1).mean()
 
 
-@wrong("P times P", "as it is")
+@wrong("mean share times itself", "as it is")
 def _(scores_BTE, experts_BTK, alpha):
     p = (scores_BTE / scores_BTE.sum(-1, keepdim=True)).mean(1)
     return alpha * p.pow(2).sum(-1).mean()
 
 
-@wrong("P times P", "times E")
+@wrong("mean share times itself", "times E")
 def _(scores_BTE, experts_BTK, alpha):
     E = scores_BTE.shape[-1]
     p = (scores_BTE / scores_BTE.sum(-1, keepdim=True)).mean(1)
@@ -104,7 +104,7 @@ def _(scores_BTE, experts_BTK, alpha):
     return alpha * (f * p).sum(-1).mean()
 
 
-@wrong("only chosen scores in P", "masked")
+@wrong("only chosen scores in the mean share", "masked")
 def _(scores_BTE, experts_BTK, alpha):
     E, (T, K) = scores_BTE.shape[-1], experts_BTK.shape[1:]
     mask = torch.zeros_like(scores_BTE).scatter(-1, experts_BTK, 1.0)
@@ -113,7 +113,7 @@ def _(scores_BTE, experts_BTK, alpha):
     return alpha * (f * p).sum(-1).mean()
 
 
-@wrong("only chosen scores in P", "the gate weights")
+@wrong("only chosen scores in the mean share", "the gate weights")
 def _(scores_BTE, experts_BTK, alpha):
     E, (T, K) = scores_BTE.shape[-1], experts_BTK.shape[1:]
     chosen = scores_BTE.gather(-1, experts_BTK)
@@ -122,7 +122,7 @@ def _(scores_BTE, experts_BTK, alpha):
     return alpha * (counted(experts_BTK, E) * E / (K * T) * p).sum(-1).mean()
 
 
-@wrong("only chosen scores in P", "token by token")
+@wrong("only chosen scores in the mean share", "token by token")
 def _(scores_BTE, experts_BTK, alpha):
     E, K = scores_BTE.shape[-1], experts_BTK.shape[-1]
     share = scores_BTE / scores_BTE.sum(-1, keepdim=True)
@@ -209,7 +209,7 @@ def _(scores_BTE, experts_BTK, alpha):
     return alpha * (f * p).sum(-1).mean()
 
 
-@wrong("T left out", "P summed")
+@wrong("T left out", "mean share summed")
 def _(scores_BTE, experts_BTK, alpha):
     E, (T, K) = scores_BTE.shape[-1], experts_BTK.shape[1:]
     f = counted(experts_BTK, E) * E / (K * T)

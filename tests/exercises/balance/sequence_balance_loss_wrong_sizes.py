@@ -102,7 +102,7 @@ def _(scores_BTE, experts_BTK, alpha):
     return alpha * (f * shares(scores_BTE).mean(1)).sum(-1).mean()
 
 
-@wrong("only one token in P")
+@wrong("only one token in the mean share")
 def _(scores_BTE, experts_BTK, alpha):
     return alpha * (fair(scores_BTE, experts_BTK) * shares(scores_BTE[:, -1])).sum(-1).mean()
 
@@ -184,14 +184,14 @@ def _(scores_BTE, experts_BTK, alpha):
     return alpha * (count * (E / chosen.shape[1]) * shares(scores_BTE).mean(1)).sum(-1).mean()
 
 
-@wrong("gradient through f, not through P", "straight through the shares")
+@wrong("gradient through f, not through the mean share", "straight through the shares")
 def _(scores_BTE, experts_BTK, alpha):
     E, p = scores_BTE.shape[-1], shares(scores_BTE)
     hard = F.one_hot(experts_BTK, E).sum(2) + p - p.detach()
     return alpha * E / experts_BTK[0].numel() * (hard.sum(1) * p.mean(1).detach()).sum(-1).mean()
 
 
-@wrong("gradient through f, not through P", "straight through the scores")
+@wrong("gradient through f, not through the mean share", "straight through the scores")
 def _(scores_BTE, experts_BTK, alpha):
     hard = F.one_hot(experts_BTK, scores_BTE.shape[-1]).sum(2)
     f = (scores_BTE + (hard - scores_BTE).detach()).sum(1) * scores_BTE.shape[-1] / experts_BTK[0].numel()

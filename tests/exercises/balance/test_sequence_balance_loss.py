@@ -40,7 +40,7 @@ def _(scores_BTE, experts_BTK, alpha):
     return alpha / B * torch.einsum("be,be->", f, p)
 
 
-@right("each chosen expert charged its P")
+@right("each chosen expert charged its mean share")
 def _(scores_BTE, experts_BTK, alpha):
     p = (scores_BTE / scores_BTE.sum(-1, keepdim=True)).mean(1)
     return alpha * scores_BTE.shape[-1] * p.gather(1, experts_BTK.flatten(1)).mean()

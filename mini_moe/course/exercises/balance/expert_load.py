@@ -81,9 +81,9 @@ EXERCISE = Exercise(
         "Start with a zero for each expert, then let every choice add 1 in its expert's place.",
         "`counts.scatter_add(-1, experts, ones)` adds up even where an index comes twice; `ones` has the shape of "
         "`experts`. A sum of one-hot rows over the choices, made float, is the same.",
-        "counts = torch.zeros(*experts.shape[:-1], n_experts), then return counts.scatter_add(-1, experts, "
-        "torch.ones_like(experts, dtype=counts.dtype))",
+        "Two lines. The first makes zeros in whole numbers, of the shape of `experts` but with `n_experts` in place of "
+        "n. The second adds a 1 for each choice, along the last dimension, and turns the counts into float32.",
     ),
     difficulty=1,
-    minutes=5,
+    minutes=10,
 )

@@ -104,14 +104,15 @@ EXERCISE = Exercise(
     ),
     mistakes=MISTAKES,
     hints=(
-        "For each sequence and expert two numbers: f from `experts_BTK` (what was chosen) and P from `scores_BTE` "
-        "(what the router would like). Multiply them, add up over experts, take the mean over sequences.",
-        "`expert_load(experts_BTK.flatten(1), E)` counts within each sequence, (B, E). For P divide by "
+        "For each sequence and expert two numbers: f from `experts_BTK` (what was chosen) and the mean share from "
+        "`scores_BTE` (what the router would like). Multiply them, add up over experts, take the mean over sequences.",
+        "`expert_load(experts_BTK.flatten(1), E)` counts within each sequence, (B, E). For the mean share divide by "
         "`scores_BTE.sum(dim=-1, keepdim=True)` first, and then take the mean over the tokens, `dim=1`.",
-        "f_BE = expert_load(experts_BTK.flatten(1), E) * (E / (K * T)), "
-        "p_BE = (scores_BTE / scores_BTE.sum(dim=-1, keepdim=True)).mean(dim=1), "
-        "then return alpha * (f_BE * p_BE).sum(dim=-1).mean()",
+        "Four lines. The sizes, from the two shapes. f, of shape (B, E): the loads within each sequence, times one "
+        "number made of E, K and T. The mean share, (B, E): each token's scores over their sum, then the mean over "
+        "the tokens. And the result: the two multiplied, summed over the experts, averaged over the sequences, times "
+        "alpha.",
     ),
     difficulty=2,
-    minutes=12,
+    minutes=18,
 )

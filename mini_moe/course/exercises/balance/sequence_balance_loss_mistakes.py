@@ -27,43 +27,46 @@ _SOFT_COUNTS = (
 
 MISTAKES = (
     Mistake(
-        "P detached",
-        "P is detached: f is a count and has no gradient, so this loss trains nothing. Detach f, if anything.",
+        "mean share detached",
+        "The mean share is detached: f is a count and has no gradient, so this loss trains nothing. Detach f, if "
+        "anything.",
         balance(p=lambda scores, experts: p_of(scores.detach(), experts)),
     ),
     *(
         Mistake(
             "gradient through f",
-            "The value is right, but a gradient runs through f, too: f counts tokens and is a constant; only P learns.",
+            "The value is right, but a gradient runs through f, too: f counts tokens and is a constant; only the mean "
+            "share learns.",
             balance(f=straight_through(soft)),
         )
         for soft in _SOFT_COUNTS
     ),
     *(
         Mistake(
-            "gradient through f, not through P",
-            "The gradient runs through f, and P is detached. It has to be the other way round: f is a count, and only "
-            "P learns.",
+            "gradient through f, not through the mean share",
+            "The gradient runs through f, and the mean share is detached. It has to be the other way round: f is a "
+            "count, and only the mean share learns.",
             balance(f=straight_through(soft), p=lambda scores, experts: p_of(scores.detach(), experts)),
         )
         for soft in _SOFT_COUNTS
     ),
     Mistake(
         "sum of scores detached",
-        "The sum by which the scores are divided is detached: it is part of P, and one expert's share falls as "
-        "another's score rises.",
+        "The sum by which the scores are divided is detached: an expert's share also falls "
+        "because another's score rises.",
         balance(p=lambda scores, experts: (scores / scores.sum(dim=-1, keepdim=True).detach()).mean(dim=1)),
     ),
     Mistake(
         "f times f",
-        "f is multiplied by itself: it is a count, without gradient, and trains nothing. P has to be the other factor.",
+        "f is multiplied by itself: it is a count, without gradient, and trains nothing. The "
+        "mean share has to be the other factor.",
         balance(p=f_of),
     ),
     *(
         Mistake(
-            "only chosen scores in P",
-            "P takes the scores of the chosen experts only: it is the mean over *all* tokens of each expert's "
-            "share, chosen or not. (To multiply count and share token by token comes to the same.)",
+            "only chosen scores in the mean share",
+            "The mean share takes the scores of the chosen experts only: it is the mean over *all* tokens of each "
+            "expert's share, chosen or not. (To multiply count and share token by token comes to the same.)",
             balance(p=p),
         )
         for p in (
@@ -77,8 +80,8 @@ MISTAKES = (
     ),
     *(
         Mistake(
-            "only one token in P",
-            "P takes one token only: it is the mean over all tokens of a sequence.",
+            "only one token in the mean share",
+            "The mean share is that of one token only: it is the mean over all tokens of a sequence.",
             balance(p=lambda scores, experts, at=at: normalised(scores)[:, at]),
         )
         for at in (0, -1)
@@ -91,7 +94,7 @@ MISTAKES = (
     ),
     Mistake(
         "softmax of the scores",
-        "P is a softmax of the scores: they are sigmoids already; divide them by their sum.",
+        "The shares are a softmax of the scores: they are sigmoids already; divide them by their sum.",
         balance(p=lambda scores, experts: scores.softmax(dim=-1).mean(dim=1)),
     ),
     Mistake(
@@ -180,8 +183,8 @@ MISTAKES = (
                 lambda f, p, alpha: alpha * ((f * p).sum(dim=-1).mean() - 1),
             ),
             (
-                "f and P added",
-                "f and P are added: their *product* makes the share of a busy expert cost more.",
+                "f and mean share added",
+                "f and the mean share are added: their *product* makes the share of a busy expert cost more.",
                 lambda f, p, alpha: alpha * (f + p).sum(dim=-1).mean(),
             ),
         )

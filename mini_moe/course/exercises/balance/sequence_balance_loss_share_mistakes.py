@@ -1,4 +1,4 @@
-"""Lesson 04, `sequence_balance_loss`: the mistakes that people make with f, the shares of tokens."""
+"""Lesson 04, `sequence_balance_loss`: the mistakes that people make with f, the fractions of the choices."""
 
 from mini_moe.course.checking.exercise import Mistake
 from mini_moe.course.exercises.balance.sequence_balance_loss_parts import (
@@ -14,9 +14,9 @@ from mini_moe.course.exercises.balance.sequence_balance_loss_parts import (
 MISTAKES = (
     *(
         Mistake(
-            "P times P",
-            "P is multiplied by itself: f, the share of tokens that each expert was *given*, has to be the other "
-            "factor.",
+            "mean share times itself",
+            "The mean share is multiplied by itself: f, the fraction of the choices that each expert *got*, has to be "
+            "the other factor.",
             balance(f=lambda scores, experts, factor=factor: factor(scores, experts) * p_of(scores, experts)),
         )
         for factor in (
@@ -60,7 +60,7 @@ MISTAKES = (
                 lambda E, K, T: 1 / (K * T),
             ),
             ("K left out", "f is not divided by K, the choices of a token.", lambda E, K, T: E / T),
-            ("T left out", "T is missing in f, or P is a sum over the tokens.", lambda E, K, T: E / K),
+            ("T left out", "T is missing in f, or the mean share is a sum over the tokens.", lambda E, K, T: E / K),
             ("E and K left out", "f lacks the factor E / K.", lambda E, K, T: 1 / T),
             ("K and T left out", "f is not divided by K T, the choices.", lambda E, K, T: E),
             ("bare counts", "f is the bare count.", lambda E, K, T: 1),
@@ -74,7 +74,7 @@ MISTAKES = (
     *(
         Mistake(
             "f cut to a whole number",
-            "`//` cuts the fraction off: divide with `/`, for f is a share, such as 0.67.",
+            "`//` cuts the fraction off: divide with `/`, for f is a fraction, such as 0.67.",
             balance(f=f),
         )
         for f in (
@@ -106,8 +106,8 @@ MISTAKES = (
     *(
         Mistake(
             "chosen again from the scores",
-            "It chooses the experts again, from the scores alone: count those in `experts_BTK`, which bias and "
-            "groups had a part in.",
+            "It chooses the experts again, from the scores alone, as equation 18 of the paper does. Here those in "
+            "`experts_BTK` are counted, which bias and groups had a part in.",
             lambda scores, experts, alpha, n=n: balance()(scores, scores.topk(n(experts)).indices, alpha),
         )
         for n in (lambda experts: experts.shape[-1], lambda experts: 1)
@@ -116,7 +116,7 @@ MISTAKES = (
         Mistake(
             "over the whole batch",
             "f is taken over the whole batch: then one sequence may lean one way and the next the other. Take f "
-            "and P within each sequence, and the mean over sequences last.",
+            "and the mean share within each sequence, and the mean over sequences last.",
             balance(f=lambda scores, experts, per=per: per(f_of(scores, experts)).expand(len(scores), -1)),
         )
         for per in (lambda f: f.mean(dim=0), lambda f: f.sum(dim=0))
@@ -147,7 +147,7 @@ MISTAKES = (
     ),
     Mistake(
         "f squared",
-        "f comes in twice: the loss is the sum of f times P, each of them once.",
+        "f comes in twice: the loss is the sum of f times the mean share, each of them once.",
         balance(f=lambda scores, experts: f_of(scores, experts).square()),
     ),
     *(

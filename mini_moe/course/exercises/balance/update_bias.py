@@ -131,9 +131,9 @@ EXERCISE = Exercise(
         "Add up the parts first. Then each expert is above the mean load, below it, or just there.",
         "`loads_AE.sum(dim=0)` is the load of the whole batch. `torch.sign` gives 1, 0 or -1: which way round must "
         "the difference be, so that a busy expert's bias falls? `.to(bias_E.dtype)` keeps the dtype.",
-        "Refuse the loads if `loads_AE.ndim != 2 or loads_AE.shape[1:] != bias_E.shape`. Then "
-        "load_E = loads_AE.sum(dim=0), and return bias_E + gamma * torch.sign(load_E.mean() - load_E).to(bias_E.dtype)",
+        "Four lines. A condition on the two shapes, and the error that tells the shape. The sum over the parts, (E,). "
+        "And the old bias plus gamma times the sign of a difference, between each expert's load and the mean load.",
     ),
     difficulty=1,
-    minutes=6,
+    minutes=5,
 )
