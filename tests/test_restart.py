@@ -9,7 +9,7 @@ from walk import MASTERS, Walk
 
 @pytest.mark.parametrize("path", MASTERS, ids=lambda path: path.stem)
 def test_after_a_restart_each_section_goes_on_or_says_what_to_run_first(path):
-    """The first cell is run, as the title says; what an error says is followed by its letter."""
+    """Less is run first than the title says: the setup alone. What an error says then is followed by its letter."""
     walk = Walk(path)
     sections = walk.sections()
     (setup,) = sections.pop("setup")

@@ -190,6 +190,15 @@ def test_no_lesson_is_an_orphan_and_none_leaks_a_solution():
 
 
 @pytest.mark.parametrize("master", MASTERS, ids=lambda path: path.stem)
+def test_a_lesson_tells_what_it_expects_and_where_to_go_on_after_a_restart(master):
+    cells = json.loads(master.read_text(encoding="utf-8"))["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    asserts = [node for source in code for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Assert)]
+    assert not asserts, "a lesson says expect(condition, words): a learner who changes something is told, not stopped"
+    assert "Run All Above Selected Cell" in "".join(cells[0]["source"])
+
+
+@pytest.mark.parametrize("master", MASTERS, ids=lambda path: path.stem)
 def test_a_lesson_has_every_part_in_order(master):
     cells = json.loads(master.read_text(encoding="utf-8"))["cells"]
     prose = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
