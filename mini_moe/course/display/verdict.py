@@ -42,10 +42,10 @@ HEADLINES = {
     3: Headline(
         "A team of experts: only the specialist answers, so each answer takes less work.",
         "The work falls: 37 of 671 billion parameters are used for a token. But nobody answers alone: experts are "
-        "chosen for each token, in each layer. Which experts are busy differs by domain in a 16 billion model of "
-        "DeepSeek's (DeepSeek-V3 report, section 4.5.3) and in OLMoE (section 5 of its paper), hardly by topic in "
-        "Mixtral (section 5). Keeping experts busy and sending tokens to them has a price (sections 2.1.2 and 3.2 of "
-        "the report).",
+        "chosen for each token, in each layer. Which experts are busy differs by domain in a model of 16 billion "
+        "parameters by DeepSeek (DeepSeek-V3 report, section 4.5.3) and in OLMoE (section 5 of its paper), hardly by "
+        "topic in Mixtral (section 5). Keeping experts busy and sending tokens to them has a price (sections 2.1.2 and "
+        "3.2 of the report).",
         "true of work; specialists of a kind, but none answers alone",
         ("03", "04", "05"),
     ),
