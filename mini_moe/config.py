@@ -96,6 +96,7 @@ class ModelConfig:
     topk_group: int = 1  # groups that a token may choose from, 1..n_group
     norm_topk_prob: bool = True  # divide the chosen gate weights by their sum
     routed_scaling_factor: float = 1.0  # multiplies the gate weights
+    num_nextn_predict_layers: int = 0  # modules of multi-token prediction; 0..
 
     max_position_embeddings: int = 4096  # tokens; the longest context
     rope_theta: float = 10000.0  # base of the rotary wavelengths
@@ -116,7 +117,8 @@ class ModelConfig:
             must(getattr(self, name) >= 1, name, "at least 1")
         must(self.q_lora_rank is None or self.q_lora_rank >= 1, "q_lora_rank", "None or at least 1")
         must(self.qk_rope_head_dim % 2 == 0, "qk_rope_head_dim", "even: features rotate in pairs")
-        must(self.n_shared_experts >= 0, "n_shared_experts", "at least 0")
+        for name in ("n_shared_experts", "num_nextn_predict_layers"):
+            must(getattr(self, name) >= 0, name, "at least 0")
         layers, E, M = self.num_hidden_layers, self.n_routed_experts, self.n_group
         must(0 <= self.first_k_dense_replace <= layers, "first_k_dense_replace", f"from 0 to the {layers} layers")
         must(E % M == 0, "n_group", f"a divisor of n_routed_experts = {E}")

@@ -205,6 +205,15 @@ def batch(
     return tokens[positions_BT].long(), tokens[positions_BT + 1].long()
 
 
+def document_ids(tokens_BT: torch.Tensor) -> torch.Tensor:
+    """(B, T), int64: which file of its window each token is of; token 0 opens the next.
+
+    >>> document_ids(torch.tensor([[7, 8, 0, 9]]))
+    tensor([[0, 0, 1, 1]])
+    """
+    return (tokens_BT == 0).cumsum(dim=1)
+
+
 def windows(tokens: torch.Tensor, seq_len: int) -> tuple[torch.Tensor, torch.Tensor]:
     """(inputs_NT, targets_NT), int64, for evaluation: every token but the first is the target exactly once.
 

@@ -5,6 +5,12 @@ A folder holds ``config.json``, ``model.safetensors`` with the published tensor 
 experts of a layer are stacked in two tensors; on disk each expert has three matrices of its own:
 
     model.layers.L.mlp.experts.E.{gate,up,down}_proj.weight   <->   layers.L.mlp.experts.{gate_up,down}_proj
+
+A prediction module is a layer after the last, and brings copies of the embedding and the head, which it shares:
+
+    model.layers.{last + 1 + K}.{enorm,hnorm,eh_proj,...}   <->   mtp.K.{enorm,hnorm,eh_proj,...}
+
+transformers reads the module by ``generate(..., use_mtp=True)``, but looks for it in layer 61 only (version 5.23).
 """
 
 import dataclasses
@@ -33,8 +39,9 @@ _UNWRITTEN = {"scoring_func": "sigmoid", "topk_method": "noaux_tc", "moe_layer_f
 _USUAL = {"truncate": True}
 
 # What a published folder has beyond a ``Transformer``: in ``config.json``, and by the end of a tensor's name.
-_UNREAD_FIELDS = ("quantization_config", "num_nextn_predict_layers")
-_UNREAD_TENSORS = {".weight_scale_inv": "weights in 8 bits", ".eh_proj.weight": "layers of multi-token prediction"}
+_UNREAD_FIELDS = ("quantization_config",)
+_UNREAD_TENSORS = {".weight_scale_inv": "weights in 8 bits"}
+_SHARED = {"embed_tokens.weight": "model.embed_tokens.weight", "shared_head.head.weight": "lm_head.weight"}
 _TYPES = (torch.float32, torch.bfloat16, torch.float16)  # of weights that are read
 
 
@@ -49,7 +56,6 @@ def config_to_hf(config: ModelConfig) -> dict:
         **_FIXED,
         **fields,
         "num_key_value_heads": config.num_attention_heads,
-        "num_nextn_predict_layers": 0,
         "bos_token_id": 0,
         "eos_token_id": 0,
     }
@@ -61,7 +67,7 @@ def config_from_hf(fields: dict) -> ModelConfig:
     Every field has to be there: transformers fills up what is missing with the sizes of the published model.
 
     Warns:
-        UserWarning: the file tells of weights in 8 bits or of multi-token prediction; neither is read yet.
+        UserWarning: the file tells of weights in 8 bits, which are not read yet.
 
     Raises:
         ValueError: a field is missing, of another type, or asks for what this library does not have.
@@ -98,18 +104,29 @@ def _filled(kind: type, fields: dict, owner: str) -> Any:
     return kind(**{name: fields[name] for name in needed})
 
 
-def state_to_hf(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors of a ``Transformer`` under their published names, one matrix an expert."""
+def state_to_hf(state: dict[str, Tensor], n_layers: int) -> dict[str, Tensor]:
+    """Tensors of a ``Transformer`` of so many layers under their published names, one matrix an expert."""
     published = {}
     for name, tensor in state.items():
-        names = _names(name, tensor)
+        names = _names(name, tensor, n_layers)
         matrices = (tensor.flatten(0, 1) if tensor.ndim == 3 else tensor).chunk(len(names))
         published |= zip(names, (matrix.contiguous() for matrix in matrices), strict=True)
+    for copy, name in _copies(published).items():
+        published[copy] = published[name].clone()
     return published
 
 
-def _names(name: str, tensor: Tensor) -> list[str]:
+def _copies(names: Iterable[str]) -> dict[str, str]:
+    """What every prediction module brings again: the name of the copy -> the name of the tensor that it shares."""
+    modules = [name.removesuffix("eh_proj.weight") for name in names if name.endswith(".eh_proj.weight")]
+    return {module + end: name for module in modules for end, name in _SHARED.items()}
+
+
+def _names(name: str, tensor: Tensor, n_layers: int) -> list[str]:
     """The published names of the matrices that a tensor is made of, in the order of its rows."""
+    if name.startswith("mtp."):
+        _, depth, rest = name.split(".", 2)
+        name = f"layers.{n_layers + int(depth)}.{rest}"
     name = name if name.startswith("lm_head.") else f"model.{name}"
     stem, _, stack = name.rpartition(".experts.")
     if not stem:
@@ -118,7 +135,9 @@ def _names(name: str, tensor: Tensor) -> list[str]:
     return [f"{stem}.experts.{e}.{part}.weight" for e in range(len(tensor)) for part in parts]
 
 
-def state_from_hf(published: dict[str, Tensor], expected: dict[str, Tensor]) -> dict[str, Tensor]:
+def state_from_hf(
+    published: dict[str, Tensor], expected: dict[str, Tensor], n_layers: int
+) -> dict[str, Tensor]:
     """The inverse of ``state_to_hf``.
 
     Args:
@@ -129,9 +148,10 @@ def state_from_hf(published: dict[str, Tensor], expected: dict[str, Tensor]) -> 
         the state, widened to float32.
 
     Raises:
-        ValueError: a tensor is missing, unexpected, or of the wrong shape or type; it is named.
+        ValueError: a tensor is missing, unexpected, of the wrong shape or type, or no copy where it should be one; it
+            is named.
     """
-    wanted = state_to_hf(expected)
+    wanted = state_to_hf(expected, n_layers)
     nothing = {name for name in published if ".shared_experts." in name and not published[name].numel()}  # width 0
     published = {name: published[name] for name in published.keys() - (nothing - wanted.keys())}
     if missing := sorted(wanted.keys() - published.keys()):
@@ -143,7 +163,12 @@ def state_from_hf(published: dict[str, Tensor], expected: dict[str, Tensor]) -> 
             raise ValueError(f"{name} must be of shape {tuple(wanted[name].shape)}, got {tuple(tensor.shape)}.")
         if tensor.dtype not in _TYPES:
             raise ValueError(f"{name} must be of a type in {_TYPES}, got {tensor.dtype}.")
-    parts = {name: [published[part].float() for part in _names(name, tensor)] for name, tensor in expected.items()}
+    for copy, name in _copies(wanted).items():
+        if not torch.equal(published[copy], published[name]):
+            raise ValueError(f"{copy} must equal {name}, which the prediction module shares.")
+    parts = {
+        name: [published[part].float() for part in _names(name, tensor, n_layers)] for name, tensor in expected.items()
+    }
     return {name: torch.cat(parts[name]).view_as(tensor) for name, tensor in expected.items()}
 
 
@@ -165,7 +190,8 @@ def save_pretrained(model: Transformer, path: str | Path, tokenizer: Tokenizer |
         }
         write_atomically(path / "tokenizer.json", tokenizer.to_str(pretty=True).encode())
         write_json(path / "tokenizer_config.json", settings)
-    write_atomically(path / "model.safetensors", save(state_to_hf(model.state_dict()), metadata={"format": "pt"}))
+    state = state_to_hf(model.state_dict(), model.config.num_hidden_layers)
+    write_atomically(path / "model.safetensors", save(state, metadata={"format": "pt"}))
 
 
 def load_pretrained(path: str | Path) -> Transformer:
@@ -174,7 +200,8 @@ def load_pretrained(path: str | Path) -> Transformer:
     It is made in float32, to be trained; weights in bfloat16 or float16 are widened, which loses nothing.
 
     Warns:
-        UserWarning: as ``config_from_hf``.
+        UserWarning: as ``config_from_hf``; or the configuration tells of prediction modules and there are none: what
+            transformers saves is without, and the model goes without.
 
     Raises:
         FileNotFoundError: a file is missing; it is named.
@@ -182,9 +209,14 @@ def load_pretrained(path: str | Path) -> Transformer:
     """
     path = Path(path)
     config = _read(path / "config.json", lambda content: config_from_hf(json.loads(content)))
+    published = _read_weights(path)
+    if config.num_nextn_predict_layers and not any(name.endswith(".eh_proj.weight") for name in published):
+        warn(f"{path} holds no prediction module, though num_nextn_predict_layers = {config.num_nextn_predict_layers}.")
+        config = config.replace(num_nextn_predict_layers=0)
     with torch.device("meta"):
         model = Transformer(config)
-    model.load_state_dict(state_from_hf(_read_weights(path), model.state_dict()), assign=True)
+    state = state_from_hf(published, model.state_dict(), config.num_hidden_layers)
+    model.load_state_dict(state, assign=True)
     return model.requires_grad_()
 
 

@@ -1,4 +1,4 @@
-"""The whole model: composition only. Embedding, blocks of attention and feed-forward, norm, head.
+"""The whole model: composition only. Embedding, blocks of attention and feed-forward, norm, head, prediction modules.
 
 Source: DeepSeek-V3, arXiv 2412.19437, section 2.1. Parameters bear their published names, but for the experts,
 which are stacked (``hf.py`` knows both forms), so a module's path is the tensor's name less the leading ``model.``.
@@ -13,41 +13,25 @@ Letters: B batch, T new tokens, N tokens in all (B * T), D model width, V vocabu
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mini_moe.block import Block
 from mini_moe.config import ModelConfig
 from mini_moe.dispatch import Dispatch, grouped
-from mini_moe.layers import FeedForward, RMSNorm, rotary_angles
-from mini_moe.mla import LatentCache, MultiHeadLatentAttention
-from mini_moe.moe import Experts, MoE, Routing
+from mini_moe.layers import RMSNorm, rotary_angles
+from mini_moe.mla import LatentCache
+from mini_moe.moe import Experts, Routing
+from mini_moe.mtp import MTPModule
 from mini_moe.router import Router
 
 
 class Output(NamedTuple):
-    """What the model returns."""
+    """What the model returns, and each of its prediction modules."""
 
     logits: Tensor  # (B, T, V)
     routings: list[Routing]  # one for each layer with experts
-
-
-class Block(nn.Module):
-    """x + attention(norm(x)), then x + feed_forward(norm(x)). The first layers' feed-forward is dense."""
-
-    def __init__(self, config: ModelConfig, layer: int, dispatch: Dispatch):
-        super().__init__()
-        self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.self_attn = MultiHeadLatentAttention(config)
-        self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.sparse = layer >= config.first_k_dense_replace
-        self.mlp = MoE(config, dispatch) if self.sparse else FeedForward(config.hidden_size, config.intermediate_size)
-
-    def forward(
-        self, x_BTD: Tensor, rotary: tuple[Tensor, Tensor], cache: LatentCache | None, absorbed: bool
-    ) -> tuple[Tensor, Routing | None]:
-        x_BTD = x_BTD + self.self_attn(self.input_layernorm(x_BTD), rotary, cache, absorbed)
-        normed = self.post_attention_layernorm(x_BTD)
-        y_BTD, routing = self.mlp(normed) if self.sparse else (self.mlp(normed), None)
-        return x_BTD + y_BTD, routing
+    hidden: Tensor  # (B, T, D), after the last norm: what the head reads, and the first prediction module
 
 
 class Transformer(nn.Module):
@@ -71,6 +55,8 @@ class Transformer(nn.Module):
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self.apply(self._initialise)
+        self.mtp = nn.ModuleList(MTPModule(config, dispatch) for _ in range(config.num_nextn_predict_layers))
+        self.mtp.apply(self._initialise)  # after all else, whose first weights then do not depend on it
 
     def _initialise(self, module: nn.Module):
         if isinstance(module, nn.Embedding):
@@ -95,15 +81,43 @@ class Transformer(nn.Module):
         limit = self.config.max_position_embeddings
         if end > limit:
             raise ValueError(f"tokens must end by position max_position_embeddings = {limit}, got {end}.")
-        positions = torch.arange(past, end, device=tokens_BT.device)
-        c = self.config
-        rotary = rotary_angles(positions, c.qk_rope_head_dim, c.rope_theta, c.rope_scaling)
+        rotary = self._rotary(past, end, tokens_BT.device)
         x_BTD, routings = self.embed_tokens(tokens_BT), []
         for layer, block in enumerate(self.layers):
             x_BTD, routing = block(x_BTD, rotary, cache[layer] if cache else None, absorbed)
             if routing is not None:
                 routings.append(routing)
-        return Output(self.lm_head(self.norm(x_BTD)), routings)
+        hidden_BTD = self.norm(x_BTD)
+        return Output(self.lm_head(hidden_BTD), routings, hidden_BTD)
+
+    def predict_further(
+        self, hidden_BTD: Tensor, tokens_BT: Tensor, cache: list[LatentCache] | None = None
+    ) -> list[Output]:
+        """What each prediction module makes of the same text: the first predicts two tokens ahead, the next three.
+
+        The module of depth k reads, at position i, the token at i + k. The last k positions have none: they read
+        token 0, and what comes out of them means nothing.
+
+        Args:
+            hidden_BTD: from ``forward``.
+            tokens_BT: the tokens that ``forward`` was given.
+            cache: an empty one for each module, to be filled.
+
+        Source: DeepSeek-V3, arXiv 2412.19437, section 2.2, equations 21 to 23.
+        """
+        rotary = self._rotary(0, tokens_BT.shape[1], tokens_BT.device)
+        outputs = []
+        for k, module in enumerate(self.mtp):
+            further_BTD = self.embed_tokens(F.pad(tokens_BT[:, k + 1 :], (0, min(k + 1, tokens_BT.shape[1]))))
+            hidden_BTD, routing = module(hidden_BTD, further_BTD, rotary, cache[k] if cache else None)
+            routings = [] if routing is None else [routing]
+            outputs.append(Output(self.lm_head(hidden_BTD), routings, hidden_BTD))
+        return outputs
+
+    def _rotary(self, start: int, end: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        c = self.config
+        positions = torch.arange(start, end, device=device)
+        return rotary_angles(positions, c.qk_rope_head_dim, c.rope_theta, c.rope_scaling)
 
     def new_cache(self, batch_size: int, capacity: int) -> list[LatentCache]:
         """An empty cache for each layer, for ``capacity`` positions."""

@@ -1,6 +1,7 @@
 """Training: one loss, one optimizer step after the other, and the measure that counts.
 
-    loss = cross-entropy of the next token + sum over layers of the balance loss
+    loss = cross-entropy of the next token + lambda * mean over prediction modules of theirs (``mtp.py``)
+         + sum over layers of the balance loss
     learning rate: rises over ``warmup_steps``, then falls in a straight line; one step after the last it would be 0
     after each step: the routing bias moves by gamma towards balance
 
@@ -40,6 +41,7 @@ from mini_moe.balance import batch_balance_loss, expert_load, load_ratio, sequen
 from mini_moe.config import rules_of
 from mini_moe.model import Output
 from mini_moe.moe import MoE, Routing
+from mini_moe.mtp import mtp_loss
 
 PRECISIONS = ("float32", "bfloat16")
 BALANCE_LOSSES = {"sequence": sequence_balance_loss, "batch": batch_balance_loss}
@@ -65,6 +67,7 @@ class TrainConfig:
     balance_alpha: float = 1e-4  # weight of the balance loss, 0..
     balance_scope: str = "sequence"  # what that loss keeps even: each sequence by itself, or the whole "batch"
     bias_gamma: float = 1e-2  # step of the routing bias, 0..
+    mtp_lambda: float = 0.3  # weight of the prediction modules' loss, 0..; without modules it has no effect
     precision: str = "float32"  # of the matrix products, or "bfloat16"; weights, norms and the loss are always float32
     seed: int = 0  # of the first weights and of the batches, 0..2**63 - 1
 
@@ -77,7 +80,7 @@ class TrainConfig:
         must(0 <= self.seed < 2**63, "seed", "from 0 to 2**63 - 1")
         for name in ("learning_rate", "embedding_factor", "head_factor", "grad_clip"):
             must(0 < getattr(self, name) < math.inf, name, "a positive number")
-        for name in ("warmup_steps", "weight_decay", "balance_alpha", "bias_gamma"):
+        for name in ("warmup_steps", "weight_decay", "balance_alpha", "bias_gamma", "mtp_lambda"):
             must(0 <= getattr(self, name) < math.inf, name, "a finite number, at least 0")
 
 
@@ -86,10 +89,11 @@ class Diverged(ArithmeticError):
 
 
 class Losses(NamedTuple):
-    """What a step minimises is the sum of the two."""
+    """What a step minimises is the sum of the three."""
 
     next_token: Tensor  # mean cross-entropy, nats per token
-    balance: Tensor  # summed over layers
+    mtp: Tensor  # lambda times the mean over prediction modules of theirs
+    balance: Tensor  # summed over layers, those of the modules too
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,7 @@ class Step:
 
     step: int  # of which this is the first: 1
     loss: float  # cross-entropy of the next token, nats
+    mtp: float  # of the prediction modules, nats, times lambda; 0 where there is none
     balance: float
     learning_rate: float
     grad_norm: float  # before clipping
@@ -121,13 +126,26 @@ def bits_per_byte(nats: float, n_bytes: int) -> float:
     return nats / (math.log(2) * n_bytes)
 
 
-def losses(output: Output, targets_BT: Tensor, config: TrainConfig) -> Losses:
-    """The two terms of the loss; targets of ``data.IGNORE`` do not count."""
+def losses(
+    output: Output, further: list[Output], inputs_BT: Tensor, targets_BT: Tensor, config: TrainConfig
+) -> Losses:
+    """The three terms of the loss; targets of ``data.IGNORE`` do not count.
+
+    Args:
+        output: of the model, for these inputs.
+        further: of its prediction modules, from ``predict_further``.
+    """
     next_token = F.cross_entropy(output.logits.flatten(0, 1).float(), targets_BT.flatten(), ignore_index=data.IGNORE)
+    documents = data.document_ids(inputs_BT)
+    each = (
+        mtp_loss(ahead.logits, inputs_BT, depth=depth, document_ids_BT=documents)
+        for depth, ahead in enumerate(further, start=1)
+    )
+    nothing = next_token.new_zeros(())
+    mtp = config.mtp_lambda * sum(each, nothing) / max(1, len(further))
     balance_loss = BALANCE_LOSSES[config.balance_scope]
-    terms = (balance_loss(*routing, config.balance_alpha) for routing in output.routings)
-    balance = sum(terms, next_token.new_zeros(()))
-    return Losses(next_token, balance)
+    terms = (balance_loss(*routing, config.balance_alpha) for made in (output, *further) for routing in made.routings)
+    return Losses(next_token, mtp, sum(terms, nothing))
 
 
 def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
@@ -198,7 +216,8 @@ def train(
         )
         with torch.autocast(inputs_BT.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
             output = model(inputs_BT)
-        loss = losses(output, targets_BT, config)
+            further = model.predict_further(output.hidden, inputs_BT)
+        loss = losses(output, further, inputs_BT, targets_BT, config)
         sum(loss).backward()
         norm = nn.utils.clip_grad_norm_(model.parameters(), config.grad_clip)
         _stop_unless_finite(step, loss.next_token, norm)
@@ -206,10 +225,12 @@ def train(
             group["lr"] = group["factor"] * learning_rate(step, config)
         optimizer.step()
         optimizer.zero_grad()
-        worst_ratio = balance_routers(model, output.routings, config.bias_gamma)
+        routings = [routing for made in (output, *further) for routing in made.routings]
+        worst_ratio = balance_routers(model, routings, config.bias_gamma)
         yield Step(
             step=step,
             loss=loss.next_token.item(),
+            mtp=loss.mtp.item(),
             balance=loss.balance.item(),
             learning_rate=learning_rate(step, config),
             grad_norm=norm.item(),

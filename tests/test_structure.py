@@ -23,8 +23,9 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "mini_moe"
 # Each file may import from the files before it. `course` and `cli` stand above the library.
 ORDER = (
-    "kernels", "files", "lock", "progress", "warning", "config", "fused", "layers", "mla", "dispatch", "router",
-    "balance", "moe", "fp8", "mtp", "model", "generate", "cost", "corpus", "data", "tasks", "train", "trial",
+    "kernels", "files", "lock", "progress", "warning", "corpus", "data", "config", "fused", "layers", "mla",
+    "dispatch", "router", "balance", "moe", "block", "fp8", "mtp", "model", "decode", "speculative", "generate",
+    "cost", "tasks", "train", "trial",
     "provenance", "hf", "checkpoint", "run", "grpo", "distill", "parallel", "course", "cli",
 )  # fmt: skip
 # And inside `course`, each room from those before it.

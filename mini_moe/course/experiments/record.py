@@ -7,6 +7,7 @@ record is written: after Ctrl-C or a crash the same command goes on, with `tiny`
 after the last whole seed.
 
     tiny      the preset `tiny`, trained for 3,000 steps; its weights too, in bfloat16
+    deep      three times as many layers, and a prediction module: 1,600 steps; lessons 06 and 07
     experts   experts against a dense model of the same work; lesson 03
     balance   no remedy, the loss, of two scopes and strengths, and the bias; lesson 04
 """
@@ -47,6 +48,11 @@ def _plan(model_config: ModelConfig, steps: int, **changes) -> Plan:
     return model_config, TrainConfig(steps=steps, precision="bfloat16", **changes)
 
 
+# A model to be kept, and the steps of its training.
+MODELS = {
+    "tiny": (tiny(), 3000),
+    "deep": (tiny().replace(num_hidden_layers=12, num_nextn_predict_layers=1), 1600),
+}
 DENSE = tiny().replace(first_k_dense_replace=tiny().num_hidden_layers)
 SIXTEEN = tiny().replace(n_routed_experts=16)
 EXPERIMENTS = {
@@ -71,11 +77,12 @@ EXPERIMENTS = {
 }
 
 
-def record_tiny() -> None:
-    """The run of the preset `tiny`: its curve, and its weights as a folder in transformers' format."""
-    folder = home() / "records" / "tiny"
+def record_model(name: str) -> None:
+    """A run: its curve, and its weights as a folder in transformers' format."""
+    folder = home() / "records" / name
+    model_config, steps = MODELS[name]
     if not (folder / "run.json").exists():
-        run.start(folder, tiny(), TrainConfig(steps=3000), None, precision="bfloat16", dispatch="grouped")
+        run.start(folder, model_config, TrainConfig(steps=steps), None, precision="bfloat16", dispatch="grouped")
     elif not (folder / "result.json").exists():
         run.resume(folder)
     if not (folder / "result.json").exists():
@@ -85,19 +92,19 @@ def record_tiny() -> None:
     train_config = TrainConfig(**made["train"])
     tokens = train_config.batch_size * train_config.context
     for file in ("config.json", "tokenizer.json", "tokenizer_config.json"):
-        write_atomically(ARTIFACTS / "tiny" / file, (folder / file).read_bytes())
+        write_atomically(ARTIFACTS / name / file, (folder / file).read_bytes())
     weights = {name: tensor.bfloat16() for name, tensor in load_file(folder / "model.safetensors").items()}
-    write_atomically(ARTIFACTS / "tiny" / "model.safetensors", save(weights, metadata={"format": "pt"}))
-    text = data.load(vocab_size=tiny().vocab_size)
+    write_atomically(ARTIFACTS / name / "model.safetensors", save(weights, metadata={"format": "pt"}))
+    text = data.load(vocab_size=model_config.vocab_size)
     content = {
         "bits_per_byte": result["bits_per_byte"],
-        "bits_per_byte of the checkpoint": evaluate(load_pretrained(ARTIFACTS / "tiny"), text, train_config),
+        "bits_per_byte of the checkpoint": evaluate(load_pretrained(ARTIFACTS / name), text, train_config),
         "gzip -9": result["gzip -9"],
         "xz -9": result["xz -9"],
         "steps": len(steps),
         "losses": _means([step["loss"] for step in steps]),
     }
-    _write("tiny", content, tokens * len(steps), sum(tokens / step["tokens_per_second"] for step in steps), made)
+    _write(name, content, tokens * len(steps), sum(tokens / step["tokens_per_second"] for step in steps), made)
     shutil.rmtree(folder)
 
 
@@ -157,7 +164,8 @@ def _write(name: str, content: dict, tokens: int, seconds: float, made: dict) ->
     write_json(ARTIFACTS / f"{name}.json", content)
 
 
-RECORDS = {"tiny": record_tiny} | {name: partial(record_comparison, name) for name in EXPERIMENTS}
+RECORDS = {name: partial(record_model, name) for name in MODELS}
+RECORDS |= {name: partial(record_comparison, name) for name in EXPERIMENTS}
 
 
 if __name__ == "__main__":
