@@ -7,20 +7,20 @@ layer, a few microseconds each. So here
 
        RMSNorm(x) w = x / sqrt(|x|^2 + D eps) (sqrt(D) norm w)
 
-2. everything that attention wants of x comes from one product: latent, key and queries, and of each feature that is
-   rotated a second one, turned by a right angle, so that a rotation is  a cos + turned(a) sin;
+2. everything that attention wants of x comes from one product: key, latent and queries; all that rotate, together;
 3. attention is absorbed (``mla.attend_absorbed``), with the heads as rows of one product;
 4. router and shared expert share a product, and so do gate and up-projection;
 5. the matrices of the chosen experts are picked out and multiplied at once, without sorting. Only where there are more
    (token, expert) pairs than experts is ``dispatch.sliced`` cheaper;
-6. the cache is written in place, at a place of its own for each row of the batch: rows may be of unequal length, and
+6. a product of two rows is computed as two products of one, side by side: a library's takes longer;
+7. the cache is written in place, at a place of its own for each row of the batch: rows may be of unequal length, and
    are shortened by counting less of them.
 
 ``Transformer`` is the definition, and the oracle in the tests. Everything is computed in float32, or float64.
 
 Letters: B batch, T new tokens of a row, N = B T, S positions in the cache, D model width, H heads, C latent width,
 R rotated features, P features without position, W features of a value, L = C + R, E experts, K experts per token,
-I inner width, V vocabulary.
+I inner width, V vocabulary. Rows come as (G, M, D), N = G M: G groups that are multiplied side by side.
 """
 
 import math
@@ -32,7 +32,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mini_moe.block import Block
-from mini_moe.config import ModelConfig
 from mini_moe.dispatch import sliced
 from mini_moe.layers import FeedForward, rotary_angles
 from mini_moe.mla import LatentCache, MultiHeadLatentAttention, sharpen
@@ -43,20 +42,15 @@ from mini_moe.router import limit_to_groups
 FEW = 2  # so many rows are multiplied side by side, a thread to each
 
 
-def times(x_ND: Tensor, w_DO: Tensor, plus_NO: Tensor | None = None) -> Tensor:
-    """x w + plus. A library's product of two rows takes longer than two products of one row each, side by side."""
-    if len(x_ND) > FEW:
-        return x_ND @ w_DO if plus_NO is None else torch.addmm(plus_NO, x_ND, w_DO)
-    w_NDO = w_DO.expand(len(x_ND), *w_DO.shape)
-    if plus_NO is None:
-        return torch.bmm(x_ND[:, None], w_NDO)[:, 0]
-    return torch.baddbmm(plus_NO[:, None], x_ND[:, None], w_NDO)[:, 0]
+def times(x_GMD: Tensor, w_1DO: Tensor, plus_GMO: Tensor | None = None) -> Tensor:
+    """x w + plus."""
+    w_GDO = w_1DO.expand(len(x_GMD), -1, -1)
+    return torch.bmm(x_GMD, w_GDO) if plus_GMO is None else torch.baddbmm(plus_GMO, x_GMD, w_GDO)
 
 
-def normed(x_ND: Tensor, eps: float) -> Tensor:
-    """RMSNorm(x) / sqrt(D)."""
-    size_N1 = torch.linalg.vector_norm(x_ND, dim=-1, keepdim=True)
-    return x_ND / torch.hypot(size_N1, size_N1.new_tensor(math.sqrt(x_ND.shape[-1] * eps)))
+def normed(x: Tensor, floor: Tensor) -> Tensor:
+    """RMSNorm(x) / sqrt(D), for a floor of sqrt(D eps)."""
+    return x / torch.hypot(torch.linalg.vector_norm(x, dim=-1, keepdim=True), floor)
 
 
 def _prepared(weight: Tensor) -> Tensor:
@@ -64,25 +58,32 @@ def _prepared(weight: Tensor) -> Tensor:
     return weight.detach().to(torch.promote_types(weight.dtype, torch.float32))
 
 
-def _behind(norm: nn.Module, weight: Tensor) -> Tensor:
-    """The matrix after a norm, (out, in), with what ``normed`` leaves out; transposed."""
-    scale_D = _prepared(norm.weight) * math.sqrt(len(norm.weight))
-    return (_prepared(weight) * scale_D).mT.contiguous()
+def _turned(weight: Tensor) -> Tensor:
+    """A matrix (out, in), or some, as ``times`` wants it: (1, in, out), the numbers that are multiplied together."""
+    return weight.mT.contiguous().view(-1, *weight.mT.shape[-2:])
 
 
-def _and_turned(w: Tensor) -> Tensor:
-    """(heads, R, in) -> (heads, 2, R, in): each rotated feature, and the one that goes with its sine."""
-    turned = w.unflatten(1, (-1, 2)).flip(2) * w.new_tensor([-1, 1])[:, None]
-    return torch.stack((w, turned.flatten(1, 2)), dim=1)
+class Norm:
+    """A norm of which only the division is left: the matrices after it have taken up its weight."""
+
+    def __init__(self, norm: nn.Module):
+        self.weight = _prepared(norm.weight) * math.sqrt(len(norm.weight))
+        self.floor = self.weight.new_tensor(math.sqrt(len(norm.weight) * norm.eps))
+
+    def into(self, *weights: Tensor) -> Tensor:
+        """The matrices after it, one below the other, with what the division leaves out; as ``times`` wants them."""
+        return _turned(torch.cat([_prepared(weight) for weight in weights]) * self.weight)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return normed(x, self.floor)
 
 
 class Step(NamedTuple):
     """What all layers have in common: where the new tokens stand, and what they may see."""
 
     shape: tuple[int, int]  # B and T
-    rotation: Tensor  # (N, 1, 2, R): cosine and sine of each token's position
+    rotation: Tensor  # (N, 1, R / 2), complex: the angle of each token's position
     place: Tensor  # (N,): row of each token in the cache
-    seen: int  # positions of the cache that are read
     mask: Tensor | None  # (B, T H, S): 0 where a query may see, else -inf; None: everything
 
 
@@ -91,86 +92,89 @@ class Attention:
 
     def __init__(self, norm: nn.Module, attention: MultiHeadLatentAttention):
         c = attention.config
-        self.config, self.eps = c, c.rms_norm_eps
         H, P, R, C = c.num_attention_heads, c.qk_nope_head_dim, c.qk_rope_head_dim, c.kv_lora_rank
-        latent, key = attention.kv_a_proj_with_mqa.weight.split([C, R])
         query = attention.q_proj if c.q_lora_rank is None else attention.q_b_proj
         q_nope, q_rope = _prepared(query.weight).unflatten(0, (H, -1)).split([P, R], dim=1)
         if c.rope_scaling is not None:
             q_nope, q_rope = sharpen(q_nope, q_rope, c.rope_scaling)
-        scale = c.qk_head_dim**-0.5
-        read_of_x = torch.cat((_prepared(latent), _and_turned(_prepared(key)[None]).flatten(0, 2)))
-        queries = scale * torch.cat((_and_turned(q_rope).flatten(0, 2), q_nope.flatten(0, 1)))
-        self.w_query = None
+        q_nope, q_rope = (c.qk_head_dim**-0.5 * part.flatten(0, 1) for part in (q_nope, q_rope))
+        latent, key = attention.kv_a_proj_with_mqa.weight.split([C, R])
+        self.norm, self.latent_norm, self.query_norm = Norm(norm), Norm(attention.kv_a_layernorm), None
         if c.q_lora_rank is None:
-            read_of_x = torch.cat((read_of_x, queries))
+            self.w_in = self.norm.into(key, q_rope, latent, q_nope)
+            self.widths = [(1 + H) * R, C, H * P]
         else:
-            read_of_x = torch.cat((read_of_x, _prepared(attention.q_a_proj.weight)))
-            self.w_query = _behind(attention.q_a_layernorm, queries)
-        self.w_in = _behind(norm, read_of_x)
-        self.latent_norm = _prepared(attention.kv_a_layernorm.weight) * math.sqrt(C)
+            self.w_in = self.norm.into(key, latent, attention.q_a_proj.weight)
+            self.query_norm = Norm(attention.q_a_layernorm)
+            self.w_query = self.query_norm.into(q_rope, q_nope)
+            self.widths = [R, C, c.q_lora_rank]
         w_uk, w_uv = _prepared(attention.kv_b_proj.weight).unflatten(0, (H, -1)).split([P, c.v_head_dim], dim=1)
-        self.w_uk, self.w_uv = w_uk.contiguous(), w_uv.mT.contiguous()
-        self.w_out = _prepared(attention.o_proj.weight).mT.contiguous()
+        self.w_uk, self.w_uv = w_uk.contiguous(), _turned(w_uv)
+        self.w_out = _turned(_prepared(attention.o_proj.weight))
+        self.heads, self.pairs = H, R // 2
 
-    def __call__(self, x_ND: Tensor, step: Step, memory_BSL: Tensor) -> Tensor:
-        c, (B, T) = self.config, step.shape
-        H, R, C = c.num_attention_heads, c.qk_rope_head_dim, c.kv_lora_rank
-        read = times(normed(x_ND, self.eps), self.w_in)
-        if self.w_query is not None:
-            read, q_latent = read.split([C + 2 * R, c.q_lora_rank], dim=-1)
-            read = torch.cat((read, times(normed(q_latent, self.eps), self.w_query)), dim=-1)
-        latent, rotated, q_nope = read.tensor_split([C, C + (1 + H) * 2 * R], dim=-1)
-        rotated = (rotated.unflatten(-1, (1 + H, 2, R)) * step.rotation).sum(dim=2)  # (N, 1 + H, R), the key first
-        new = torch.cat((normed(latent, self.eps) * self.latent_norm, rotated[:, 0]), dim=-1)
-        memory_BSL.flatten(0, 1).index_copy_(0, step.place, new)
-        q_HNC = torch.bmm(q_nope.unflatten(-1, (H, -1)).transpose(0, 1), self.w_uk)
-        q = torch.cat((q_HNC.transpose(0, 1), rotated[:, 1:]), dim=-1).view(B, T * H, C + R)
-        memory = memory_BSL[:, : step.seen]
-        scores = torch.bmm(q, memory.mT) if step.mask is None else torch.baddbmm(step.mask, q, memory.mT)
-        y_NHC = torch.bmm(scores.softmax(dim=-1), memory[..., :C]).view(B * T, H, C)
-        y_HNW = torch.bmm(y_NHC.transpose(0, 1), self.w_uv)
-        return times(y_HNW.transpose(0, 1).flatten(1), self.w_out, x_ND)
+    def __call__(self, x_GMD: Tensor, step: Step, memory: Tensor, keys: Tensor, latents: Tensor) -> Tensor:
+        """Add to x what its tokens find.
+
+        Args:
+            memory: (B capacity, L), the whole cache, to be written.
+            keys, latents: (B, L, S) and (B, S, C), what is read of it.
+        """
+        (B, T), H = step.shape, self.heads
+        rotated, latent, q_nope = times(self.norm(x_GMD), self.w_in).split(self.widths, dim=-1)
+        if self.query_norm is not None:
+            queries = times(self.query_norm(q_nope), self.w_query)
+            q_rope, q_nope = queries.split([2 * H * self.pairs, queries.shape[-1] - 2 * H * self.pairs], dim=-1)
+            rotated = torch.cat((rotated, q_rope), dim=-1)
+        pairs = torch.view_as_complex(rotated.reshape(B * T, 1 + H, self.pairs, 2))
+        rotated = torch.view_as_real(pairs * step.rotation).flatten(2)  # (N, 1 + H, R), the key first
+        latent = (self.latent_norm(latent) * self.latent_norm.weight).view(B * T, -1)
+        memory.index_copy_(0, step.place, torch.cat((latent, rotated[:, 0]), dim=-1))
+        q_HNC = torch.bmm(q_nope.reshape(B * T, H, -1).transpose(0, 1), self.w_uk)
+        q = torch.cat((q_HNC.transpose(0, 1), rotated[:, 1:]), dim=-1).view(B, T * H, -1)
+        scores = torch.bmm(q, keys) if step.mask is None else torch.baddbmm(step.mask, q, keys)
+        y_HNC = torch.bmm(scores.softmax(dim=-1), latents).view(B * T, H, -1).transpose(0, 1)
+        y = torch.bmm(y_HNC, self.w_uv).transpose(0, 1).reshape(*x_GMD.shape[:2], -1)
+        return times(y, self.w_out, x_GMD)
 
 
 class Dense:
     """``FeedForward``, with the norm before it and the sum after it."""
 
     def __init__(self, norm: nn.Module, mlp: FeedForward):
-        self.eps = norm.eps
-        self.w_gate_up = _behind(norm, torch.cat((mlp.gate_proj.weight, mlp.up_proj.weight)))
-        self.w_down = _prepared(mlp.down_proj.weight).mT.contiguous()
+        self.norm = Norm(norm)
+        self.w_gate_up = self.norm.into(mlp.gate_proj.weight, mlp.up_proj.weight)
+        self.w_down = _turned(_prepared(mlp.down_proj.weight))
 
-    def __call__(self, x_ND: Tensor) -> tuple[Tensor, None]:
-        gate, up = times(normed(x_ND, self.eps), self.w_gate_up).chunk(2, dim=-1)
-        return times(F.silu(gate) * up, self.w_down, x_ND), None
+    def __call__(self, x_GMD: Tensor) -> tuple[Tensor, None]:
+        gate, up = times(self.norm(x_GMD), self.w_gate_up).chunk(2, dim=-1)
+        return times(F.silu(gate) * up, self.w_down, x_GMD), None
 
 
 class Sparse:
     """``MoE``, with the norm before it and the sum after it."""
 
     def __init__(self, norm: nn.Module, mlp: MoE):
-        self.config, self.eps = mlp.config, norm.eps
-        E, shared = self.config.n_routed_experts, getattr(mlp, "shared_experts", None)
+        self.config, self.norm = mlp.config, Norm(norm)
         read_of_x = [mlp.gate.weight]
-        if shared is not None:
-            read_of_x += shared.gate_proj.weight, shared.up_proj.weight
-            self.w_shared = _prepared(shared.down_proj.weight).mT.contiguous()
-        self.w_in = _behind(norm, torch.cat(read_of_x))
+        if self.config.n_shared_experts:
+            read_of_x += mlp.shared_experts.gate_proj.weight, mlp.shared_experts.up_proj.weight
+            self.w_shared = _turned(_prepared(mlp.shared_experts.down_proj.weight))
+        self.w_in = self.norm.into(*read_of_x)
         self.bias = _prepared(mlp.gate.e_score_correction_bias)
-        self.w_gate_up = _behind(norm, mlp.experts.gate_up_proj)
-        self.w_down = _prepared(mlp.experts.down_proj).mT.contiguous()
-        self.inner = (self.w_in.shape[1] - E) // 2
+        self.w_gate_up = self.norm.into(mlp.experts.gate_up_proj)
+        self.w_down = _turned(_prepared(mlp.experts.down_proj))
+        width = self.config.n_shared_experts * self.config.moe_intermediate_size
+        self.widths = [self.config.n_routed_experts, width, width]
 
-    def __call__(self, x_ND: Tensor) -> tuple[Tensor, Tensor]:
-        E = self.config.n_routed_experts
-        n_ND = normed(x_ND, self.eps)
-        logits, gate, up = times(n_ND, self.w_in).split([E, self.inner, self.inner], dim=-1)
-        weights_NK, experts_NK = self._route(logits.sigmoid())
-        y_ND = self._routed(x_ND, n_ND, weights_NK, experts_NK)
-        if self.inner:
-            y_ND = times(F.silu(gate) * up, self.w_shared, y_ND)
-        return y_ND, experts_NK
+    def __call__(self, x_GMD: Tensor) -> tuple[Tensor, Tensor]:
+        normed_GMD = self.norm(x_GMD)
+        logits, gate, up = times(normed_GMD, self.w_in).split(self.widths, dim=-1)
+        weights_NK, experts_NK = self._route(logits.sigmoid().view(-1, self.widths[0]))
+        y_GMD = self._routed(x_GMD, normed_GMD, weights_NK, experts_NK)
+        if self.config.n_shared_experts:
+            y_GMD = times(F.silu(gate) * up, self.w_shared, y_GMD)
+        return y_GMD, experts_NK
 
     def _route(self, scores_NE: Tensor) -> tuple[Tensor, Tensor]:
         """``router.route``, without what a configuration that was checked does not need."""
@@ -180,20 +184,21 @@ class Sparse:
         experts_NK = choice_NE.topk(c.num_experts_per_tok, dim=-1).indices
         weights_NK = scores_NE.gather(1, experts_NK)
         if c.norm_topk_prob:
-            weights_NK = weights_NK / (weights_NK.sum(dim=-1, keepdim=True) + 1e-20)
+            weights_NK = weights_NK / weights_NK.sum(dim=-1, keepdim=True)
         return weights_NK if c.routed_scaling_factor == 1 else weights_NK * c.routed_scaling_factor, experts_NK
 
-    def _routed(self, x_ND: Tensor, n_ND: Tensor, weights_NK: Tensor, experts_NK: Tensor) -> Tensor:
+    def _routed(self, x_GMD: Tensor, normed_GMD: Tensor, weights_NK: Tensor, experts_NK: Tensor) -> Tensor:
         """x + what the chosen experts make of it."""
-        (N, K), D = experts_NK.shape, x_ND.shape[1]
-        if N * K > len(self.w_down):
-            return x_ND + sliced(n_ND, weights_NK, experts_NK, self.w_gate_up.mT, self.w_down.mT)
+        (N, K), D = experts_NK.shape, x_GMD.shape[-1]
+        if len(self.w_down) < N * K:
+            y_ND = sliced(normed_GMD.view(N, D), weights_NK, experts_NK, self.w_gate_up.mT, self.w_down.mT)
+            return x_GMD + y_ND.view_as(x_GMD)
         pairs = experts_NK.flatten()
-        rows = n_ND[:, None].expand(N, K, D).reshape(N * K, 1, D)
+        rows = normed_GMD.view(N, 1, D).expand(N, K, D).reshape(N * K, 1, D)
         gate, up = torch.bmm(rows, self.w_gate_up.index_select(0, pairs)).chunk(2, dim=-1)
         hidden = F.silu(gate) * up * weights_NK.view(N * K, 1, 1)
         w_down = self.w_down.index_select(0, pairs).view(N, -1, D)  # a token's experts, one below the other: they add up
-        return torch.baddbmm(x_ND[:, None], hidden.view(N, 1, -1), w_down)[:, 0]
+        return torch.baddbmm(x_GMD.view(N, 1, D), hidden.view(N, 1, -1), w_down).view_as(x_GMD)
 
 
 class Stack:
@@ -204,8 +209,7 @@ class Stack:
         capacity: positions of a row that fit.
     """
 
-    def __init__(self, blocks: Sequence[Block], config: ModelConfig, batch_size: int, capacity: int):
-        self.config = config
+    def __init__(self, blocks: Sequence[Block], batch_size: int, capacity: int):
         self.layers = [
             (
                 Attention(block.input_layernorm, block.self_attn),
@@ -213,15 +217,17 @@ class Stack:
             )
             for block in blocks
         ]
-        like = self.layers[0][0].w_in
-        width = config.kv_lora_rank + config.qk_rope_head_dim
-        self.memory = [like.new_zeros(batch_size, capacity, width) for _ in blocks]
+        c, like = blocks[0].self_attn.config, self.layers[0][0].w_in
+        self.config = c
+        width = c.kv_lora_rank + c.qk_rope_head_dim
+        self.memory = like.new_zeros(len(blocks), batch_size, capacity, width)
         self.length = [0] * batch_size
         self.experts = []  # of the last step: (N, K) for each layer that has any
-        positions = torch.arange(capacity, device=like.device)
-        angles = rotary_angles(positions, config.qk_rope_head_dim, config.rope_theta, config.rope_scaling)
-        self.rotation = torch.stack([angle.repeat_interleave(2, dim=-1) for angle in angles], dim=1).to(like.dtype)
-        self.first_row = torch.arange(0, batch_size * capacity, capacity, device=like.device)
+        cos, sin = rotary_angles(
+            torch.arange(capacity, device=like.device), c.qk_rope_head_dim, c.rope_theta, c.rope_scaling
+        )
+        self.rotation = torch.complex(cos.to(like.dtype), sin.to(like.dtype))
+        self.first_place = torch.arange(0, batch_size * capacity, capacity, device=like.device)
 
     def adopt(self, caches: list[LatentCache]) -> None:
         """Go on from what the model remembers of a prompt."""
@@ -231,30 +237,33 @@ class Stack:
 
     def __call__(self, x_BTD: Tensor) -> Tensor:
         """Take T further tokens of each row through all blocks; their places follow what counts of its row."""
-        step, self.experts = self._step(*x_BTD.shape[:2]), []
-        x_ND = x_BTD.flatten(0, 1)
-        for (attend, feed_forward), memory in zip(self.layers, self.memory, strict=True):
-            x_ND, experts = feed_forward(attend(x_ND, step, memory))
+        B, T, D = x_BTD.shape
+        step, self.experts = self._step(B, T), []
+        self.length = [length + T for length in self.length]
+        x_GMD = x_BTD.reshape((-1, 1, D) if B * T <= FEW else (1, -1, D))
+        memory = self.memory.flatten(1, 2).unbind()
+        seen = self.memory[:, :, : max(self.length)]
+        keys, latents = seen.mT.unbind(), seen[..., : self.config.kv_lora_rank].unbind()
+        for (attend, feed_forward), *cache in zip(self.layers, memory, keys, latents, strict=True):
+            x_GMD, experts = feed_forward(attend(x_GMD, step, *cache))
             if experts is not None:
                 self.experts.append(experts)
-        self.length = [length + step.shape[1] for length in self.length]
-        return x_ND.view_as(x_BTD)
+        return x_GMD.view(B, T, D)
 
     def _step(self, B: int, T: int) -> Step:
-        device, H = self.first_row.device, self.config.num_attention_heads
+        device = self.first_place.device
         position_N = torch.tensor([n for length in self.length for n in range(length, length + T)], device=device)
-        seen = max(self.length) + T
-        mask = None
+        seen, mask = max(self.length) + T, None
         if T > 1 or min(self.length) < seen - T:
             late_NS = torch.arange(seen, device=device) > position_N[:, None]
-            mask_NS = torch.zeros_like(late_NS, dtype=self.rotation.dtype).masked_fill_(late_NS, -math.inf)
-            mask = mask_NS.repeat_interleave(H, dim=0).view(B, T * H, seen)
-        place_N = position_N if B == 1 else position_N + self.first_row.repeat_interleave(T)
-        return Step((B, T), self.rotation[position_N][:, None], place_N, seen, mask)
+            mask_NS = self.memory.new_zeros(late_NS.shape).masked_fill_(late_NS, -math.inf)
+            mask = mask_NS.repeat_interleave(self.config.num_attention_heads, dim=0).view(B, -1, seen)
+        place_N = position_N if B == 1 else position_N + self.first_place.repeat_interleave(T)
+        return Step((B, T), self.rotation.index_select(0, position_N)[:, None], place_N, mask)
 
 
 class Decoder:
-    """A model, ready to decode. The weights are copied: what happens to the model afterwards does not matter here.
+    """A model, ready to decode. The weights are copied: what becomes of the model afterwards does not matter here.
 
     Args:
         capacity: positions of a row that fit, those of the prompt among them.
@@ -262,20 +271,25 @@ class Decoder:
 
     def __init__(self, model: Transformer, batch_size: int, capacity: int):
         self.model = model
-        self.stack = Stack(model.layers, model.config, batch_size, capacity)
-        self.embedding = _prepared(model.embed_tokens.weight)
-        self.norm, self.eps = _prepared(model.norm.weight) * math.sqrt(model.config.hidden_size), model.norm.eps
-        self.head = _prepared(model.lm_head.weight).mT.contiguous()
+        self.stack = Stack(model.layers, batch_size, capacity)
+        self.embedding, self.norm = _prepared(model.embed_tokens.weight), Norm(model.norm)
+        self.head = _turned(_prepared(model.lm_head.weight))
 
     def read(self, prompt_BT: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits after the prompt, (B, 1, V), and the hidden state of all its tokens; by the model's own attention."""
+        """Logits after the prompt, (B, 1, V), and the hidden states of all its tokens; by the model's own attention."""
         cache = self.model.new_cache(*prompt_BT.shape)
         output = self.model(prompt_BT, cache)
         self.stack.adopt(cache)
         return _prepared(output.logits[:, -1:]), _prepared(output.hidden)
 
     def extend(self, tokens_BT: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits, (B, T, V), and hidden states of T further tokens of each row, which now count."""
+        """Logits, (B, T, V), and hidden states, (B, T, D), of T further tokens of each row, which now count."""
         x_BTD = self.stack(F.embedding(tokens_BT, self.embedding))
-        hidden_ND = normed(x_BTD.flatten(0, 1), self.eps) * self.norm
-        return times(hidden_ND, self.head).unflatten(0, tokens_BT.shape), hidden_ND.view_as(x_BTD)
+        hidden_BTD = self.norm(x_BTD) * self.norm.weight
+        return self.logits(hidden_BTD), hidden_BTD
+
+    def logits(self, hidden_BTD: Tensor) -> Tensor:
+        """What the head makes of hidden states."""
+        B, T, D = hidden_BTD.shape
+        rows_GMD = hidden_BTD.view((-1, 1, D) if B * T <= FEW else (1, -1, D))
+        return times(rows_GMD, self.head).view(B, T, -1)
