@@ -197,7 +197,9 @@ class Sparse:
         rows = normed_GMD.view(N, 1, D).expand(N, K, D).reshape(N * K, 1, D)
         gate, up = torch.bmm(rows, self.w_gate_up.index_select(0, pairs)).chunk(2, dim=-1)
         hidden = F.silu(gate) * up * weights_NK.view(N * K, 1, 1)
-        w_down = self.w_down.index_select(0, pairs).view(N, -1, D)  # a token's experts, one below the other: they add up
+        w_down = self.w_down.index_select(0, pairs).view(
+            N, -1, D
+        )  # a token's experts, one below the other: they add up
         return torch.baddbmm(x_GMD.view(N, 1, D), hidden.view(N, 1, -1), w_down).view_as(x_GMD)
 
 

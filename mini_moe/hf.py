@@ -135,9 +135,7 @@ def _names(name: str, tensor: Tensor, n_layers: int) -> list[str]:
     return [f"{stem}.experts.{e}.{part}.weight" for e in range(len(tensor)) for part in parts]
 
 
-def state_from_hf(
-    published: dict[str, Tensor], expected: dict[str, Tensor], n_layers: int
-) -> dict[str, Tensor]:
+def state_from_hf(published: dict[str, Tensor], expected: dict[str, Tensor], n_layers: int) -> dict[str, Tensor]:
     """The inverse of ``state_to_hf``.
 
     Args:

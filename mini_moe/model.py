@@ -13,7 +13,6 @@ Letters: B batch, T new tokens, N tokens in all (B * T), D model width, V vocabu
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mini_moe.block import Block
@@ -31,7 +30,7 @@ class Output(NamedTuple):
 
     logits: Tensor  # (B, T, V)
     routings: list[Routing]  # one for each layer with experts
-    hidden: Tensor  # (B, T, D), after the last norm: what the head reads, and the first prediction module
+    hidden: Tensor | None = None  # (B, T, D), after the last norm: what the head reads, and the first prediction module
 
 
 class Transformer(nn.Module):
@@ -107,9 +106,11 @@ class Transformer(nn.Module):
         """
         rotary = self._rotary(0, tokens_BT.shape[1], tokens_BT.device)
         outputs = []
+        embedding_VD = self.embed_tokens.weight
         for k, module in enumerate(self.mtp):
-            further_BTD = self.embed_tokens(F.pad(tokens_BT[:, k + 1 :], (0, min(k + 1, tokens_BT.shape[1]))))
-            hidden_BTD, routing = module(hidden_BTD, further_BTD, rotary, cache[k] if cache else None)
+            hidden_BTD, routing = module(
+                hidden_BTD, tokens_BT, k + 1, embedding_VD, rotary, cache[k] if cache else None
+            )
             routings = [] if routing is None else [routing]
             outputs.append(Output(self.lm_head(hidden_BTD), routings, hidden_BTD))
         return outputs

@@ -74,35 +74,52 @@ def shifted_targets(tokens_BT: Tensor, depth: int, document_ids_BT: Tensor | Non
 
 
 def merge(
-    hidden_BTD: Tensor, embedded_BTD: Tensor, hnorm_D: Tensor, enorm_D: Tensor, eh_proj: Tensor, eps: float = 1e-6
+    hidden_BTD: Tensor,
+    tokens_BT: Tensor,
+    depth: int,
+    embedding_VD: Tensor,
+    hnorm_D: Tensor,
+    enorm_D: Tensor,
+    eh_proj: Tensor,
+    eps: float = 1e-6,
 ) -> Tensor:
-    """What a module starts from: the embedding of a token that came, and what the model thought before it came.
+    """What a module starts from: a token that came later, and what was thought before it came.
 
-        h' = w [RMSNorm(embedding) ; RMSNorm(hidden)]
+        h'_i = w [RMSNorm(Emb(t_(i + depth))) ; RMSNorm(h_i)]
 
-    Each has a norm of its own, for the two are of different sizes.
+    Each has a norm of its own, for the two are of different sizes. At the last ``depth`` positions there is no such
+    token: they read token 0, and what becomes of them means nothing.
 
     Args:
-        hidden_BTD: the hidden state at each position i.
-        embedded_BTD: the embedding of the token at i + depth.
+        hidden_BTD: h, at position i from the model, or from the module of the depth before.
+        tokens_BT: the text, t_i at position i.
+        depth: 1 for the first module.
+        embedding_VD: a row for each token of the vocabulary.
         hnorm_D, enorm_D: the weights of the norms of hidden state and embedding.
         eh_proj: w, (D, 2 D).
 
     Returns:
         (B, T, D)
 
+    Raises:
+        ValueError: the depth is less than 1.
+
     Source: arXiv 2412.19437, equation 21, with its two parts in the order of the published weights.
 
-    >>> hidden, embedded, one = torch.tensor([[[3.0]]]), torch.tensor([[[-0.2]]]), torch.ones(1)
-    >>> merge(hidden, embedded, one, one, torch.tensor([[10.0, 1.0]])).round()  # the norm leaves 1 and -1
-    tensor([[[-9.]]])
+    >>> hidden, embedding, one = torch.tensor([[[3.0], [4.0]]]), torch.tensor([[0.5], [-0.2]]), torch.ones(1)
+    >>> tokens, add = torch.tensor([[0, 1]]), torch.tensor([[10.0, 1.0]])
+    >>> merge(hidden, tokens, 1, embedding, one, one, add).round()  # at 0: 10 for token 1, normed to -1; and 1 for 3
+    tensor([[[-9.],
+             [11.]]])
     """
-    return F.linear(torch.cat((rms_norm(embedded_BTD, enorm_D, eps), rms_norm(hidden_BTD, hnorm_D, eps)), -1), eh_proj)
+    if depth < 1:
+        raise ValueError(f"depth must be at least 1, got {depth}.")
+    later_BT = F.pad(tokens_BT[:, depth:], (0, min(depth, tokens_BT.shape[1])))
+    embedded_BTD = rms_norm(F.embedding(later_BT, embedding_VD), enorm_D, eps)
+    return F.linear(torch.cat((embedded_BTD, rms_norm(hidden_BTD, hnorm_D, eps)), dim=-1), eh_proj)
 
 
-def mtp_loss(
-    logits_BTV: Tensor, tokens_BT: Tensor, *, depth: int = 1, document_ids_BT: Tensor | None = None
-) -> Tensor:
+def mtp_loss(logits_BTV: Tensor, tokens_BT: Tensor, *, depth: int = 1, document_ids_BT: Tensor | None = None) -> Tensor:
     """Mean cross-entropy of what a module of this depth predicts, over the positions that have a target.
 
     Args:
@@ -166,19 +183,27 @@ class MTPModule(Block):
     def forward(
         self,
         hidden_BTD: Tensor,
-        embedded_BTD: Tensor,
+        tokens_BT: Tensor,
+        depth: int,
+        embedding_VD: Tensor,
         rotary: tuple[Tensor, Tensor],
         cache: LatentCache | None = None,
-        absorbed: bool = False,
     ) -> tuple[Tensor, Routing | None]:
         """What the shared head reads, (B, T, D), and what the block's router decided.
 
         Args:
-            hidden_BTD, embedded_BTD: as for ``merge``.
-            rotary, cache, absorbed: as for the attention of a block.
+            hidden_BTD, tokens_BT, depth, embedding_VD: as for ``merge``.
+            rotary, cache: as for the attention of a block.
         """
         x_BTD = merge(
-            hidden_BTD, embedded_BTD, self.hnorm.weight, self.enorm.weight, self.eh_proj.weight, self.enorm.eps
+            hidden_BTD,
+            tokens_BT,
+            depth,
+            embedding_VD,
+            self.hnorm.weight,
+            self.enorm.weight,
+            self.eh_proj.weight,
+            self.enorm.eps,
         )
-        x_BTD, routing = super().forward(x_BTD, rotary, cache, absorbed)
+        x_BTD, routing = super().forward(x_BTD, rotary, cache, absorbed=False)
         return self.shared_head["norm"](x_BTD), routing

@@ -126,9 +126,7 @@ def bits_per_byte(nats: float, n_bytes: int) -> float:
     return nats / (math.log(2) * n_bytes)
 
 
-def losses(
-    output: Output, further: list[Output], inputs_BT: Tensor, targets_BT: Tensor, config: TrainConfig
-) -> Losses:
+def losses(output: Output, further: list[Output], inputs_BT: Tensor, targets_BT: Tensor, config: TrainConfig) -> Losses:
     """The three terms of the loss; targets of ``data.IGNORE`` do not count.
 
     Args:
@@ -216,7 +214,7 @@ def train(
         )
         with torch.autocast(inputs_BT.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
             output = model(inputs_BT)
-            further = model.predict_further(output.hidden, inputs_BT)
+            further = model.predict_further(output.hidden, inputs_BT) if output.hidden is not None else []
         loss = losses(output, further, inputs_BT, targets_BT, config)
         sum(loss).backward()
         norm = nn.utils.clip_grad_norm_(model.parameters(), config.grad_clip)
