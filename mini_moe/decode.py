@@ -48,6 +48,20 @@ def times(x_GMD: Tensor, w_1DO: Tensor, plus_GMO: Tensor | None = None) -> Tenso
     return torch.bmm(x_GMD, w_GDO) if plus_GMO is None else torch.baddbmm(plus_GMO, x_GMD, w_GDO)
 
 
+def weighted_sums(table_RO: Tensor, rows_BJ: Tensor, weights_BJ: Tensor) -> Tensor:
+    """For each b the sum over j of weight times the row of the table that is named: a product that copies no matrix."""
+    ends = torch.arange(0, rows_BJ.numel() + 1, rows_BJ.shape[1], device=rows_BJ.device)
+    return torch.embedding_bag(
+        table_RO, rows_BJ.flatten(), ends, mode=0, per_sample_weights=weights_BJ.flatten(), include_last_offset=True
+    )[0]
+
+
+def side_by_side(x_BTD: Tensor) -> Tensor:
+    """As (G, M, D): a few rows in a group each, many in one."""
+    N, D = x_BTD.shape[:2].numel(), x_BTD.shape[2]
+    return x_BTD.reshape((N, 1, D) if N <= FEW else (1, N, D))
+
+
 def normed(x: Tensor, floor: Tensor) -> Tensor:
     """RMSNorm(x) / sqrt(D), for a floor of sqrt(D eps)."""
     return x / torch.hypot(torch.linalg.vector_norm(x, dim=-1, keepdim=True), floor)
@@ -61,6 +75,12 @@ def _prepared(weight: Tensor) -> Tensor:
 def _turned(weight: Tensor) -> Tensor:
     """A matrix (out, in), or some, as ``times`` wants it: (1, in, out), the numbers that are multiplied together."""
     return weight.mT.contiguous().view(-1, *weight.mT.shape[-2:])
+
+
+def _table(w_EIO: Tensor) -> tuple[Tensor, Tensor]:
+    """The rows of all matrices in one table, (E I, O); and which of them are whose, (E, I)."""
+    E, I, O = w_EIO.shape
+    return w_EIO.view(E * I, O), torch.arange(E * I, device=w_EIO.device).view(E, I)
 
 
 class Norm:
@@ -162,8 +182,8 @@ class Sparse:
             self.w_shared = _turned(_prepared(mlp.shared_experts.down_proj.weight))
         self.w_in = self.norm.into(*read_of_x)
         self.bias = _prepared(mlp.gate.e_score_correction_bias)
-        self.w_gate_up = self.norm.into(mlp.experts.gate_up_proj)
-        self.w_down = _turned(_prepared(mlp.experts.down_proj))
+        self.w_gate_up, self.rows_up = _table(self.norm.into(mlp.experts.gate_up_proj))
+        self.w_down, self.rows_down = _table(_turned(_prepared(mlp.experts.down_proj)))
         width = self.config.n_shared_experts * self.config.moe_intermediate_size
         self.widths = [self.config.n_routed_experts, width, width]
 
@@ -171,7 +191,7 @@ class Sparse:
         normed_GMD = self.norm(x_GMD)
         logits, gate, up = times(normed_GMD, self.w_in).split(self.widths, dim=-1)
         weights_NK, experts_NK = self._route(logits.sigmoid().view(-1, self.widths[0]))
-        y_GMD = self._routed(x_GMD, normed_GMD, weights_NK, experts_NK)
+        y_GMD = x_GMD + self._routed(normed_GMD, weights_NK, experts_NK).view_as(x_GMD)
         if self.config.n_shared_experts:
             y_GMD = times(F.silu(gate) * up, self.w_shared, y_GMD)
         return y_GMD, experts_NK
@@ -187,20 +207,15 @@ class Sparse:
             weights_NK = weights_NK / weights_NK.sum(dim=-1, keepdim=True)
         return weights_NK if c.routed_scaling_factor == 1 else weights_NK * c.routed_scaling_factor, experts_NK
 
-    def _routed(self, x_GMD: Tensor, normed_GMD: Tensor, weights_NK: Tensor, experts_NK: Tensor) -> Tensor:
-        """x + what the chosen experts make of it."""
-        (N, K), D = experts_NK.shape, x_GMD.shape[-1]
-        if len(self.w_down) < N * K:
-            y_ND = sliced(normed_GMD.view(N, D), weights_NK, experts_NK, self.w_gate_up.mT, self.w_down.mT)
-            return x_GMD + y_ND.view_as(x_GMD)
-        pairs = experts_NK.flatten()
-        rows = normed_GMD.view(N, 1, D).expand(N, K, D).reshape(N * K, 1, D)
-        gate, up = torch.bmm(rows, self.w_gate_up.index_select(0, pairs)).chunk(2, dim=-1)
-        hidden = F.silu(gate) * up * weights_NK.view(N * K, 1, 1)
-        w_down = self.w_down.index_select(0, pairs).view(
-            N, -1, D
-        )  # a token's experts, one below the other: they add up
-        return torch.baddbmm(x_GMD.view(N, 1, D), hidden.view(N, 1, -1), w_down).view_as(x_GMD)
+    def _routed(self, normed_GMD: Tensor, weights_NK: Tensor, experts_NK: Tensor) -> Tensor:
+        """What the chosen experts make of each token, (N, D)."""
+        (N, K), D = experts_NK.shape, normed_GMD.shape[-1]
+        experts_J = experts_NK.flatten()
+        rows_JD = normed_GMD.view(N, 1, D).expand(N, K, D).reshape(N * K, D)
+        gate, up = weighted_sums(self.w_gate_up, self.rows_up.index_select(0, experts_J), rows_JD).chunk(2, dim=-1)
+        hidden_JI = F.silu(gate) * up * weights_NK.view(N * K, 1)
+        rows_of_token = self.rows_down.index_select(0, experts_J).view(N, -1)
+        return weighted_sums(self.w_down, rows_of_token, hidden_JI.view(N, -1))
 
 
 class Stack:
@@ -242,7 +257,7 @@ class Stack:
         B, T, D = x_BTD.shape
         step, self.experts = self._step(B, T), []
         self.length = [length + T for length in self.length]
-        x_GMD = x_BTD.reshape((-1, 1, D) if B * T <= FEW else (1, -1, D))
+        x_GMD = side_by_side(x_BTD)
         memory = self.memory.flatten(1, 2).unbind()
         seen = self.memory[:, :, : max(self.length)]
         keys, latents = seen.mT.unbind(), seen[..., : self.config.kv_lora_rank].unbind()
@@ -292,6 +307,31 @@ class Decoder:
 
     def logits(self, hidden_BTD: Tensor) -> Tensor:
         """What the head makes of hidden states."""
-        B, T, D = hidden_BTD.shape
-        rows_GMD = hidden_BTD.view((-1, 1, D) if B * T <= FEW else (1, -1, D))
-        return times(rows_GMD, self.head).view(B, T, -1)
+        return times(side_by_side(hidden_BTD), self.head).view(*hidden_BTD.shape[:2], -1)
+
+
+class Drafter:
+    """The model's first prediction module, ready to decode beside it. It has a cache of its own.
+
+    Args:
+        decoder: of the model, with the prompt just read.
+        prompt_BT, hidden_BTD: the prompt, and what ``Decoder.read`` returned of it.
+    """
+
+    def __init__(self, decoder: Decoder, prompt_BT: Tensor, hidden_BTD: Tensor, capacity: int):
+        model, (B, T) = decoder.model, prompt_BT.shape
+        module = model.mtp[0]
+        self.stack = Stack([module], B, capacity)
+        self.hnorm, self.norm = Norm(module.hnorm), Norm(module.shared_head["norm"])
+        enorm, (of_token, of_hidden) = Norm(module.enorm), module.eh_proj.weight.chunk(2, dim=1)
+        self.token_VD = times(enorm(decoder.embedding)[None], enorm.into(of_token))[0]  # a token's part, for all tokens
+        self.w_hidden = self.hnorm.into(of_hidden)
+        cache = model.new_cache(B, T, modules=True)
+        model.predict_further(hidden_BTD.to(model.norm.weight.dtype), prompt_BT, cache)
+        self.stack.adopt(cache[:1])
+        self.stack.length = [T - 1] * B  # what it read at the last place was no token
+
+    def extend(self, hidden_BTD: Tensor, tokens_BT: Tensor) -> Tensor:
+        """What the head is to read, (B, T, D), of T further positions: the hidden state there, and the token after."""
+        x_GMD = times(self.hnorm(side_by_side(hidden_BTD)), self.w_hidden, side_by_side(self.token_VD[tokens_BT]))
+        return self.norm(self.stack(x_GMD.view(hidden_BTD.shape))) * self.norm.weight

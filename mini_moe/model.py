@@ -120,10 +120,10 @@ class Transformer(nn.Module):
         positions = torch.arange(start, end, device=device)
         return rotary_angles(positions, c.qk_rope_head_dim, c.rope_theta, c.rope_scaling)
 
-    def new_cache(self, batch_size: int, capacity: int) -> list[LatentCache]:
-        """An empty cache for each layer, for ``capacity`` positions."""
+    def new_cache(self, batch_size: int, capacity: int, *, modules: bool = False) -> list[LatentCache]:
+        """An empty cache for each layer, or for each prediction module, for ``capacity`` positions."""
         weight = self.lm_head.weight
         return [
             LatentCache(self.config, batch_size, capacity, device=weight.device, dtype=weight.dtype)
-            for _ in self.layers
+            for _ in (self.mtp if modules else self.layers)
         ]

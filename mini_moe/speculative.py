@@ -1,6 +1,6 @@
 """Speculative decoding: guess a token cheaply, let the model check the guess, and keep what it would have said itself.
 
-    draft    somebody guesses the token after the next step's: a prediction module, or the text itself (``draft.py``)
+    draft    somebody guesses the next token: a prediction module, or the text itself (``draft.py``)
     verify   the model reads the last token and the draft in one pass: logits for two places
     accept   is the draft what the model says at the first place? Then the second place counts, too: two tokens
     roll back   else the draft is dropped, also from the cache: one token, as without the draft
@@ -14,9 +14,11 @@ uses it, arXiv 2412.19437, section 5.4.3.
 Letters: B batch, V vocabulary. 2 stands for the two places: the last token, and the draft.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -154,3 +156,44 @@ def speculate(
         accepted_B, next_B = verify_greedy(logits_2V[None], torch.tensor([guess]))
         text += [guess, int(next_B)] if accepted_B else [int(next_B)]
     return text[len(prompt) :][:max_new_tokens]
+
+
+class Choice:
+    """How tokens are chosen: the likeliest at temperature 0, else drawn from softmax(logits / temperature).
+
+    Args:
+        generator: makes the draws reproducible.
+
+    Raises:
+        ValueError: the temperature is negative or not finite.
+    """
+
+    def __init__(self, temperature: float = 0.0, generator: torch.Generator | None = None):
+        if not 0 <= temperature < math.inf:
+            raise ValueError(f"temperature must be a finite number, at least 0, got {temperature}.")
+        self.greedy = temperature < torch.finfo(torch.float32).tiny  # float32 cannot divide by less
+        self.temperature, self.generator = temperature, generator
+
+    def choose(self, logits_BV: Tensor) -> tuple[Tensor, Tensor | None]:
+        """A token for each row, (B,), and the distribution it was drawn from, (B, V), where it was drawn."""
+        if self.greedy:
+            return logits_BV.argmax(dim=-1), None
+        p_BV = self._probabilities(logits_BV)
+        return self._draw(p_BV), p_BV
+
+    def verify(self, logits_B2V: Tensor, draft_B: Tensor, q_BV: Tensor | None) -> tuple[Tensor, Tensor]:
+        """As ``verify_greedy`` returns it, in sampling, too; without q, nothing else could have been drafted."""
+        if self.greedy:
+            return verify_greedy(logits_B2V, draft_B)
+        p_B2V = self._probabilities(logits_B2V)
+        q_BV = F.one_hot(draft_B, p_B2V.shape[-1]).to(p_B2V.dtype) if q_BV is None else q_BV
+        chance_B = torch.rand(len(draft_B), generator=self.generator, device=draft_B.device)
+        accepted_B, next_BV = verify_sampled(p_B2V, q_BV, draft_B, chance_B)
+        return accepted_B, self._draw(next_BV)
+
+    def _probabilities(self, logits: Tensor) -> Tensor:
+        below_best = logits - logits.amax(dim=-1, keepdim=True)  # which no temperature makes infinite
+        return (below_best / self.temperature).softmax(dim=-1)
+
+    def _draw(self, p_BV: Tensor) -> Tensor:
+        return torch.multinomial(p_BV, 1, generator=self.generator)[:, 0]

@@ -1,0 +1,101 @@
+"""Who guesses the next token: the prediction module, or the text itself.
+
+A drafter is told what the model kept of every pass (``take_in``), and asked for a guess for each row (``draft``).
+
+Letters: B batch, T tokens of a pass, D model width, V vocabulary.
+"""
+
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from mini_moe.decode import Decoder, Drafter
+from mini_moe.speculative import Choice
+
+
+class Draft(NamedTuple):
+    """A guess for each row."""
+
+    tokens_B: Tensor
+    q_BV: Tensor | None  # the distribution they were drawn from; None: they were not drawn
+    real: list[bool]  # whether a row has a guess; where not, its token stands for nothing
+
+
+class Drafts(Protocol):
+    """What guesses tokens."""
+
+    def take_in(self, hidden_BTD: Tensor, new: list[list[int]]) -> None:
+        """The hidden states of a pass, and the tokens that each row kept of it: none, now and later, if it is done."""
+
+    def draft(self, choice: Choice) -> Draft:
+        """Guess what follows all that was taken in."""
+
+
+class ByModule:
+    """The prediction module guesses; it reads all that the model keeps.
+
+    It reads when a guess is wanted: all at once, where the model went on alone for a while.
+
+    Args:
+        decoder: of the model, with the prompt just read.
+        prompt_BT, hidden_BTD, capacity: as for ``Drafter``.
+    """
+
+    def __init__(self, decoder: Decoder, prompt_BT: Tensor, hidden_BTD: Tensor, capacity: int):
+        self.decoder, self.module = decoder, Drafter(decoder, prompt_BT, hidden_BTD, capacity)
+        self.unread = []  # of passes: hidden states, and tokens that came after them
+
+    def take_in(self, hidden_BTD: Tensor, new: list[list[int]]) -> None:
+        T = max(map(len, new))
+        self.done, self.missing = [not row for row in new], [T - len(row) for row in new]
+        tokens = [row + [0] * absent for row, absent in zip(new, self.missing, strict=True)]
+        self.unread.append((hidden_BTD[:, :T], torch.tensor(tokens, device=hidden_BTD.device)))
+        if T > 1:
+            self._read()
+
+    def draft(self, choice: Choice) -> Draft:
+        if self.unread:
+            self._read()
+        tokens_B, q_BV = choice.choose(self.decoder.logits(self.last_B1D)[:, 0])
+        return Draft(tokens_B, q_BV, [True] * len(tokens_B))
+
+    def _read(self) -> None:
+        """All that is unread. Rows lack tokens of the last pass only, for every pass of several is read at once."""
+        stack = self.module.stack
+        stack.length = [0 if done else length for done, length in zip(self.done, stack.length, strict=True)]
+        outputs_BTD = self.module.extend(*(torch.cat(parts, dim=1) for parts in zip(*self.unread, strict=True)))
+        stack.length = [length - absent for length, absent in zip(stack.length, self.missing, strict=True)]
+        self.unread, end = [], outputs_BTD.shape[1]
+        rows = range(len(stack.length))
+        self.last_B1D = outputs_BTD[rows, [max(0, end - 1 - absent) for absent in self.missing], None]
+
+
+class ByNgrams:
+    """What followed the last few tokens before will follow them again. Costs nothing, and needs no training.
+
+    Args:
+        longest: so many tokens are looked up, and fewer if they never stood together before.
+
+    Source: prompt lookup decoding, github.com/apoorvumang/prompt-lookup-decoding.
+    """
+
+    def __init__(self, prompt_BT: Tensor, longest: int = 3):
+        self.lengths, self.device = range(1, longest + 1), prompt_BT.device
+        self.texts, self.after = [[] for _ in prompt_BT], [{} for _ in prompt_BT]
+        self.take_in(None, prompt_BT.tolist())
+
+    def take_in(self, hidden_BTD: Tensor | None, new: list[list[int]]) -> None:
+        for text, after, tokens in zip(self.texts, self.after, new, strict=True):
+            for token in tokens:
+                after |= {tuple(text[-n:]): token for n in self.lengths if n <= len(text)}
+                text.append(token)
+
+    def draft(self, choice: Choice) -> Draft:
+        guesses = [self._guess(text, after) for text, after in zip(self.texts, self.after, strict=True)]
+        tokens_B = torch.tensor([0 if guess is None else guess for guess in guesses], device=self.device)
+        return Draft(tokens_B, None, [guess is not None for guess in guesses])
+
+    def _guess(self, text: list[int], after: dict) -> int | None:
+        known = (after.get(tuple(text[-n:])) for n in reversed(self.lengths))
+        return next((token for token in known if token is not None), None)
