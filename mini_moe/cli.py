@@ -3,6 +3,7 @@
 mini-moe train --preset tiny --seconds 60 --out runs/first
 mini-moe train --resume runs/first
 mini-moe generate --from runs/first --prompt "def "
+mini-moe generate --from runs/first --prompt "def " --speculative
 """
 
 import argparse
@@ -13,8 +14,9 @@ from pathlib import Path
 
 from mini_moe import config, run
 from mini_moe.dispatch import PATHS
-from mini_moe.generate import write_text
+from mini_moe.generate import DRAFTERS, Stats, write_text
 from mini_moe.hf import load_pretrained, load_tokenizer
+from mini_moe.model import Transformer
 from mini_moe.train import PRECISIONS, Diverged, TrainConfig
 
 PRESETS = {"tiny": config.tiny, "small": config.small}
@@ -22,7 +24,7 @@ STEPS = {"tiny": 1000, "small": 4000}  # a run without --steps and --seconds: mi
 OPTIONS = {  # by which what the library names in its errors is given here
     **{"source": "--data", "learning_rate": "--learning-rate"},
     **{"path": "--from", "tokens_BT": "--prompt", "max_new_tokens": "--tokens"},
-    **{name: f"--{name}" for name in ("steps", "seconds", "seed", "prompt", "temperature")},
+    **{name: f"--{name}" for name in ("steps", "seconds", "seed", "prompt", "temperature", "drafter", "gate")},
 }
 
 
@@ -82,6 +84,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--tokens", type=int, default=200, help="at most so many new tokens (default: 200)")
     command.add_argument("--temperature", type=float, default=0.8, help="0: always the likeliest (default: 0.8)")
     command.add_argument("--seed", type=int, default=0, help="of the draws (default: 0)")
+    command.add_argument("--speculative", action="store_true", help="draft tokens, and tell at the end what it brought")
+    command.add_argument("--drafter", choices=DRAFTERS, help="who drafts (default: the module, if the model has one)")
+    share = "draft only while this share of the drafts is accepted (default: 0, always)"
+    command.add_argument("--gate", type=float, metavar="SHARE", help=share)
     return parser
 
 
@@ -119,7 +125,7 @@ def _tell(report: run.Report) -> None:
         print(f"  {name:12} {result[name]:.3f}")
     print(f"  {'this model':12} {report.bits_per_byte:.3f}")
     print("A sample:\n")
-    _print_text(report.folder, "def ", tokens=120, temperature=0.8, seed=0)
+    _print_text(load_pretrained(report.folder), report.folder, "def ", tokens=120, temperature=0.8, seed=0)
     folder = shlex.quote(str(report.folder))
     print(f'\nKept in {report.folder}. Try: mini-moe generate --from {folder} --prompt "class "')
 
@@ -129,7 +135,20 @@ def _generate(options: argparse.Namespace) -> int:
         raise ValueError(
             f"--from must be a run that has ended, got one that was cut off: {run.resume_command(options.folder)}"
         )
-    _print_text(options.folder, _unicode(options.prompt), options.tokens, options.temperature, options.seed)
+    for name in ("drafter", "gate"):
+        if getattr(options, name) is not None and not options.speculative:
+            raise ValueError(f"--{name} must be given with --speculative.")
+    model, stats = load_pretrained(options.folder), Stats()
+    drafting = {
+        "speculative": options.speculative,
+        "drafter": options.drafter or ("module" if len(model.mtp) else "ngram"),
+        "gate": options.gate or 0.0,
+        "stats": stats,
+    }
+    how = {"temperature": options.temperature, "seed": options.seed}
+    _print_text(model, options.folder, _unicode(options.prompt), options.tokens, **how, **drafting)
+    if options.speculative:
+        print(f"\nDrafted by {drafting['drafter']}: {stats}.", file=sys.stderr)
     return 0
 
 
@@ -141,9 +160,8 @@ def _unicode(prompt: str) -> str:
         raise ValueError(f"prompt must be text in UTF-8, got {prompt!r}.") from None
 
 
-def _print_text(folder: Path, prompt: str, tokens: int, temperature: float, seed: int) -> None:
-    model = load_pretrained(folder)
-    pieces = write_text(model, load_tokenizer(folder), prompt, tokens, temperature=temperature, seed=seed)
+def _print_text(model: Transformer, folder: Path, prompt: str, tokens: int, **how) -> None:
+    pieces = write_text(model, load_tokenizer(folder), prompt, tokens, **how)
     print(prompt, end="", flush=True)
     for piece in pieces:
         print(piece, end="", flush=True)

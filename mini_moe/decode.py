@@ -8,11 +8,12 @@ layer, a few microseconds each. So here
        RMSNorm(x) w = x / sqrt(|x|^2 + D eps) (sqrt(D) norm w)
 
 2. everything that attention wants of x comes from one product: key, latent and queries; all that rotate, together;
-3. attention is absorbed (``mla.attend_absorbed``), with the heads as rows of one product;
+3. attention is absorbed (``mla.attend_absorbed``), with the heads as rows of one product; two matrices in a row are
+   one, where that is hardly larger;
 4. router and shared expert share a product, and so do gate and up-projection;
-5. the matrices of the chosen experts are picked out and multiplied at once, without sorting. Only where there are more
-   (token, expert) pairs than experts is ``dispatch.sliced`` cheaper;
-6. a product of two rows is computed as two products of one, side by side: a library's takes longer;
+5. a product with the matrices of the chosen experts is a weighted sum of their rows, all in one table: nothing is
+   sorted, nothing copied, and two tokens cost little more than one;
+6. a product of two rows is computed as two products of one, side by side, on machines where that is faster;
 7. the cache is written in place, at a place of its own for each row of the batch: rows may be of unequal length, and
    are shortened by counting less of them.
 
@@ -23,7 +24,10 @@ R rotated features, P features without position, W features of a value, L = C + 
 I inner width, V vocabulary. Rows come as (G, M, D), N = G M: G groups that are multiplied side by side.
 """
 
+import functools
 import math
+import statistics
+import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -32,14 +36,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mini_moe.block import Block
-from mini_moe.dispatch import sliced
 from mini_moe.layers import FeedForward, rotary_angles
 from mini_moe.mla import LatentCache, MultiHeadLatentAttention, sharpen
 from mini_moe.model import Transformer
 from mini_moe.moe import MoE
 from mini_moe.router import limit_to_groups
 
-FEW = 2  # so many rows are multiplied side by side, a thread to each
+CHEAP = 2**15  # so many numbers are read while a product is called
 
 
 def times(x_GMD: Tensor, w_1DO: Tensor, plus_GMO: Tensor | None = None) -> Tensor:
@@ -48,18 +51,40 @@ def times(x_GMD: Tensor, w_1DO: Tensor, plus_GMO: Tensor | None = None) -> Tenso
     return torch.bmm(x_GMD, w_GDO) if plus_GMO is None else torch.baddbmm(plus_GMO, x_GMD, w_GDO)
 
 
+@functools.cache
+def _ends(rows: int, length: int, device: torch.device) -> Tensor:
+    with torch.inference_mode(False):
+        return torch.arange(0, rows * length + 1, length, device=device)
+
+
 def weighted_sums(table_RO: Tensor, rows_BJ: Tensor, weights_BJ: Tensor) -> Tensor:
     """For each b the sum over j of weight times the row of the table that is named: a product that copies no matrix."""
-    ends = torch.arange(0, rows_BJ.numel() + 1, rows_BJ.shape[1], device=rows_BJ.device)
     return torch.embedding_bag(
-        table_RO, rows_BJ.flatten(), ends, mode=0, per_sample_weights=weights_BJ.flatten(), include_last_offset=True
+        table_RO,
+        rows_BJ.flatten(),
+        _ends(*rows_BJ.shape, rows_BJ.device),
+        mode=0,  # the sum
+        per_sample_weights=weights_BJ.flatten(),
+        include_last_offset=True,
     )[0]
 
 
 def side_by_side(x_BTD: Tensor) -> Tensor:
     """As (G, M, D): a few rows in a group each, many in one."""
     N, D = x_BTD.shape[:2].numel(), x_BTD.shape[2]
-    return x_BTD.reshape((N, 1, D) if N <= FEW else (1, N, D))
+    return x_BTD.reshape((N, 1, D) if few() >= N else (1, N, D))
+
+
+@functools.cache
+def few() -> int:
+    """How many rows are multiplied sooner side by side, a thread to each, than together: 1 or 2, by the clock."""
+    w_1DO, seconds = torch.ones(1, 256, 256), {1: [], 2: []}
+    for _ in range(50):
+        for groups, taken in seconds.items():
+            x_GMD, start = torch.ones(groups, 2 // groups, 256), time.perf_counter()
+            times(x_GMD, w_1DO)
+            taken.append(time.perf_counter() - start)
+    return min(seconds, key=lambda groups: statistics.median(seconds[groups]))
 
 
 def normed(x: Tensor, floor: Tensor) -> Tensor:
@@ -69,7 +94,7 @@ def normed(x: Tensor, floor: Tensor) -> Tensor:
 
 def _prepared(weight: Tensor) -> Tensor:
     """Wide enough to compute with, and no part of the model any more."""
-    return weight.detach().to(torch.promote_types(weight.dtype, torch.float32))
+    return weight.detach().to(torch.promote_types(weight.dtype, torch.float32), copy=True)
 
 
 def _turned(weight: Tensor) -> Tensor:
@@ -120,17 +145,27 @@ class Attention:
         q_nope, q_rope = (c.qk_head_dim**-0.5 * part.flatten(0, 1) for part in (q_nope, q_rope))
         latent, key = attention.kv_a_proj_with_mqa.weight.split([C, R])
         self.norm, self.latent_norm, self.query_norm = Norm(norm), Norm(attention.kv_a_layernorm), None
+        w_uk, w_uv = _prepared(attention.kv_b_proj.weight).unflatten(0, (H, -1)).split([P, c.v_head_dim], dim=1)
+        w_out = _prepared(attention.o_proj.weight)
+        D, I = len(w_out), q_nope.shape[1]
+        self.w_uk = self.w_uv = None
+        if H * P * (I + C) + CHEAP >= H * C * I:
+            q_nope = torch.einsum("hpc,hpi->hci", w_uk, q_nope.unflatten(0, (H, P))).flatten(0, 1)
+        else:
+            self.w_uk = w_uk.contiguous()
+        if H * c.v_head_dim * (D + C) + CHEAP >= H * C * D:
+            w_out = torch.einsum("dhw,hwc->dhc", w_out.unflatten(1, (H, -1)), w_uv).flatten(1)
+        else:
+            self.w_uv = _turned(w_uv)
+        self.w_out = _turned(w_out)
         if c.q_lora_rank is None:
             self.w_in = self.norm.into(key, q_rope, latent, q_nope)
-            self.widths = [(1 + H) * R, C, H * P]
+            self.widths = [(1 + H) * R, C, len(q_nope)]
         else:
             self.w_in = self.norm.into(key, latent, attention.q_a_proj.weight)
             self.query_norm = Norm(attention.q_a_layernorm)
             self.w_query = self.query_norm.into(q_rope, q_nope)
-            self.widths = [R, C, c.q_lora_rank]
-        w_uk, w_uv = _prepared(attention.kv_b_proj.weight).unflatten(0, (H, -1)).split([P, c.v_head_dim], dim=1)
-        self.w_uk, self.w_uv = w_uk.contiguous(), _turned(w_uv)
-        self.w_out = _turned(_prepared(attention.o_proj.weight))
+            self.widths, self.query_widths = [R, C, c.q_lora_rank], [H * R, len(q_nope)]
         self.heads, self.pairs = H, R // 2
 
     def __call__(self, x_GMD: Tensor, step: Step, memory: Tensor, keys: Tensor, latents: Tensor) -> Tensor:
@@ -141,21 +176,24 @@ class Attention:
             keys, latents: (B, L, S) and (B, S, C), what is read of it.
         """
         (B, T), H = step.shape, self.heads
-        rotated, latent, q_nope = times(self.norm(x_GMD), self.w_in).split(self.widths, dim=-1)
+        rotated, latent, q_nope = times(self.norm(x_GMD), self.w_in).split_with_sizes(self.widths, dim=-1)
         if self.query_norm is not None:
             queries = times(self.query_norm(q_nope), self.w_query)
-            q_rope, q_nope = queries.split([2 * H * self.pairs, queries.shape[-1] - 2 * H * self.pairs], dim=-1)
+            q_rope, q_nope = queries.split_with_sizes(self.query_widths, dim=-1)
             rotated = torch.cat((rotated, q_rope), dim=-1)
         pairs = torch.view_as_complex(rotated.reshape(B * T, 1 + H, self.pairs, 2))
         rotated = torch.view_as_real(pairs * step.rotation).flatten(2)  # (N, 1 + H, R), the key first
         latent = (self.latent_norm(latent) * self.latent_norm.weight).view(B * T, -1)
         memory.index_copy_(0, step.place, torch.cat((latent, rotated[:, 0]), dim=-1))
-        q_HNC = torch.bmm(q_nope.reshape(B * T, H, -1).transpose(0, 1), self.w_uk)
-        q = torch.cat((q_HNC.transpose(0, 1), rotated[:, 1:]), dim=-1).view(B, T * H, -1)
+        q_NHC = q_nope.reshape(B * T, H, -1)
+        if self.w_uk is not None:
+            q_NHC = torch.bmm(q_NHC.transpose(0, 1), self.w_uk).transpose(0, 1)
+        q = torch.cat((q_NHC, rotated[:, 1:]), dim=-1).view(B, T * H, -1)
         scores = torch.bmm(q, keys) if step.mask is None else torch.baddbmm(step.mask, q, keys)
-        y_HNC = torch.bmm(scores.softmax(dim=-1), latents).view(B * T, H, -1).transpose(0, 1)
-        y = torch.bmm(y_HNC, self.w_uv).transpose(0, 1).reshape(*x_GMD.shape[:2], -1)
-        return times(y, self.w_out, x_GMD)
+        y_NHC = torch.bmm(scores.softmax(dim=-1), latents).view(B * T, H, -1)
+        if self.w_uv is not None:
+            y_NHC = torch.bmm(y_NHC.transpose(0, 1), self.w_uv).transpose(0, 1)
+        return times(y_NHC.reshape(*x_GMD.shape[:2], -1), self.w_out, x_GMD)
 
 
 class Dense:
@@ -189,7 +227,7 @@ class Sparse:
 
     def __call__(self, x_GMD: Tensor) -> tuple[Tensor, Tensor]:
         normed_GMD = self.norm(x_GMD)
-        logits, gate, up = times(normed_GMD, self.w_in).split(self.widths, dim=-1)
+        logits, gate, up = times(normed_GMD, self.w_in).split_with_sizes(self.widths, dim=-1)
         weights_NK, experts_NK = self._route(logits.sigmoid().view(-1, self.widths[0]))
         y_GMD = x_GMD + self._routed(normed_GMD, weights_NK, experts_NK).view_as(x_GMD)
         if self.config.n_shared_experts:
@@ -240,11 +278,10 @@ class Stack:
         self.memory = like.new_zeros(len(blocks), batch_size, capacity, width)
         self.length = [0] * batch_size
         self.experts = []  # of the last step: (N, K) for each layer that has any
-        cos, sin = rotary_angles(
-            torch.arange(capacity, device=like.device), c.qk_rope_head_dim, c.rope_theta, c.rope_scaling
-        )
+        self.positions = torch.arange(capacity, device=like.device)
+        cos, sin = rotary_angles(self.positions, c.qk_rope_head_dim, c.rope_theta, c.rope_scaling)
         self.rotation = torch.complex(cos.to(like.dtype), sin.to(like.dtype))
-        self.first_place = torch.arange(0, batch_size * capacity, capacity, device=like.device)
+        self.first_place = torch.arange(0, batch_size * capacity, capacity, device=like.device)[:, None]
 
     def adopt(self, caches: list[LatentCache]) -> None:
         """Go on from what the model remembers of a prompt."""
@@ -268,15 +305,15 @@ class Stack:
         return x_GMD.view(B, T, D)
 
     def _step(self, B: int, T: int) -> Step:
-        device = self.first_place.device
-        position_N = torch.tensor([n for length in self.length for n in range(length, length + T)], device=device)
-        seen, mask = max(self.length) + T, None
+        seen, H = max(self.length) + T, self.config.num_attention_heads
+        places = [list(range(length, length + T)) for length in self.length]
+        position_BT = torch.tensor(places, device=self.positions.device)
+        mask = None
         if T > 1 or min(self.length) < seen - T:
-            late_NS = torch.arange(seen, device=device) > position_N[:, None]
-            mask_NS = self.memory.new_zeros(late_NS.shape).masked_fill_(late_NS, -math.inf)
-            mask = mask_NS.repeat_interleave(self.config.num_attention_heads, dim=0).view(B, -1, seen)
-        place_N = position_N if B == 1 else position_N + self.first_place.repeat_interleave(T)
-        return Step((B, T), self.rotation.index_select(0, position_N)[:, None], place_N, mask)
+            late_BT1S = self.positions[:seen] > position_BT[:, :, None, None]
+            mask = self.memory.new_zeros(B, T, H, seen).masked_fill_(late_BT1S, -math.inf).view(B, T * H, seen)
+        place_N = (position_BT + self.first_place).flatten()
+        return Step((B, T), F.embedding(position_BT.flatten(), self.rotation)[:, None], place_N, mask)
 
 
 class Decoder:
@@ -333,5 +370,7 @@ class Drafter:
 
     def extend(self, hidden_BTD: Tensor, tokens_BT: Tensor) -> Tensor:
         """What the head is to read, (B, T, D), of T further positions: the hidden state there, and the token after."""
-        x_GMD = times(self.hnorm(side_by_side(hidden_BTD)), self.w_hidden, side_by_side(self.token_VD[tokens_BT]))
+        x_GMD = times(
+            self.hnorm(side_by_side(hidden_BTD)), self.w_hidden, side_by_side(F.embedding(tokens_BT, self.token_VD))
+        )
         return self.norm(self.stack(x_GMD.view(hidden_BTD.shape))) * self.norm.weight

@@ -62,13 +62,13 @@ class ByModule:
 
     def _read(self) -> None:
         """All that is unread. Rows lack tokens of the last pass only, for every pass of several is read at once."""
-        stack = self.module.stack
+        stack, (hidden, tokens) = self.module.stack, zip(*self.unread, strict=True)
+        self.unread = []
         stack.length = [0 if done else length for done, length in zip(self.done, stack.length, strict=True)]
-        outputs_BTD = self.module.extend(*(torch.cat(parts, dim=1) for parts in zip(*self.unread, strict=True)))
+        outputs_BTD = self.module.extend(torch.cat(hidden, dim=1), torch.cat(tokens, dim=1))
         stack.length = [length - absent for length, absent in zip(stack.length, self.missing, strict=True)]
-        self.unread, end = [], outputs_BTD.shape[1]
-        rows = range(len(stack.length))
-        self.last_B1D = outputs_BTD[rows, [max(0, end - 1 - absent) for absent in self.missing], None]
+        ends = (max(1, outputs_BTD.shape[1] - absent) for absent in self.missing)
+        self.last_B1D = torch.cat([row[:, end - 1 : end] for row, end in zip(outputs_BTD.split(1), ends, strict=True)])
 
 
 class ByNgrams:

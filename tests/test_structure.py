@@ -24,8 +24,8 @@ PACKAGE = ROOT / "mini_moe"
 # Each file may import from the files before it. `course` and `cli` stand above the library.
 ORDER = (
     "kernels", "files", "lock", "progress", "warning", "corpus", "data", "config", "fused", "layers", "mla",
-    "dispatch", "router", "balance", "moe", "block", "fp8", "mtp", "model", "decode", "speculative", "draft", "generate",
-    "cost", "tasks", "train", "trial",
+    "dispatch", "router", "balance", "moe", "block", "fp8", "mtp", "model", "decode", "speculative", "draft",
+    "generate", "cost", "tasks", "train", "trial",
     "provenance", "hf", "checkpoint", "run", "grpo", "distill", "parallel", "course", "cli",
 )  # fmt: skip
 # And inside `course`, each room from those before it.
