@@ -1,10 +1,10 @@
 """transformers' MtpModel with the weights of a ``Transformer``'s prediction modules."""
 
-from oracles.deepseek_v3 import zero_widths
 from transformers import DeepseekV3ForCausalLM
 from transformers.modeling_layers import MtpModel
 
 from mini_moe import Transformer
+from oracles.deepseek_v3 import zero_widths
 
 OUTSIDE = {"enorm": "enorm", "hnorm": "hnorm", "eh_proj": "eh_proj", "shared_head.norm": "post_norm"}
 
