@@ -2,33 +2,20 @@
 
     python tests/benchmarks/dispatch.py [--record]     on a quiet machine; under four minutes
 
-Contenders of one table take turns in one process, each round in another order, so that a change of the machine's
-speed, and what the one before left in the caches, meets all alike. Reported is the median time of a pass, and the
-median of the ratios of each round, with quartiles. A contender that first takes twenty times as long as the fastest is
-not run again, and that one time stands for all: transformers' ``batched_mm`` copies a matrix for every pair.
-``--record`` writes the figures to ``mini_moe/artifacts/dispatch.json``.
+How it is measured stands in ``turns.py``. ``--record`` writes the figures to ``mini_moe/artifacts/dispatch.json``.
 """
 
 import argparse
-import datetime
-import json
-import platform
-import random
-import statistics
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 from transformers import DeepseekV3Config
 from transformers.models.deepseek_v3.modeling_deepseek_v3 import DeepseekV3MoE
+from turns import IMPLEMENTATIONS, fastest_of, record, table, take_turns
 
-import mini_moe
 from mini_moe.config import ModelConfig, small, tiny
 from mini_moe.dispatch import PATHS, Dispatch
-from mini_moe.files import write_atomically
 from mini_moe.hf import config_to_hf
 from mini_moe.layers import FeedForward
 from mini_moe.moe import MoE
@@ -36,10 +23,6 @@ from mini_moe.moe import MoE
 TOKENS = 2048
 PRECISIONS = ("float32", "bfloat16")
 EXPERTS = (4, 8, 16, 32, 64)
-IMPLEMENTATIONS = ("eager", "grouped_mm", "batched_mm")  # of transformers
-WARM_UP = 3  # rounds that do not count
-
-Contenders = dict[str, Callable[[], object]]
 
 
 def backward(function: Callable[..., Tensor], inputs: list[Tensor], precision: str) -> Callable[[], object]:
@@ -102,42 +85,6 @@ def theirs(c: ModelConfig, implementation: str) -> DeepseekV3MoE:
     module = DeepseekV3MoE(fields)
     module.load_state_dict(ours(c).state_dict())
     return module
-
-
-def take_turns(contenders: Contenders, rounds: int, title: str) -> dict[str, list[float]]:
-    """Milliseconds of every round that counts. Who is hopeless after the warm-up is left out: its last turn counts."""
-    times = {name: [] for name in contenders}
-    for turn in tqdm(range(WARM_UP + rounds), desc=title, leave=False, disable=None):
-        for name, step in random.Random(turn).sample(list(contenders.items()), len(contenders)):
-            if turn >= WARM_UP and times[name][WARM_UP - 1] > 20 * min(t[WARM_UP - 1] for t in times.values()):
-                times[name].append(times[name][WARM_UP - 1])
-                continue
-            start = time.perf_counter()
-            step()
-            times[name].append((time.perf_counter() - start) * 1e3)
-    return {name: values[WARM_UP:] for name, values in times.items()}
-
-
-def summary(values: list[float]) -> list[float]:
-    """Median and quartiles."""
-    low, middle, high = statistics.quantiles(values, n=4)
-    return [round(value, 3) for value in (middle, low, high)]
-
-
-def table(title: str, times: dict[str, list[float]], base: str) -> dict[str, dict[str, list[float]]]:
-    """Print, and return, the milliseconds of each contender and its ratio to ``base``, round by round."""
-    print(f"\n{title}\n  {'':34}{'ms (quartiles)':>24}   times {base} (quartiles)")
-    rows = {}
-    for name, values in times.items():
-        ratios = [value / other for value, other in zip(values, times[base], strict=True)]
-        rows[name] = {"ms": summary(values), "ratio": summary(ratios)}
-        (ms, low, high), (ratio, least, most) = rows[name].values()
-        print(f"  {name:34}{ms:8.2f} ({low:.2f} to {high:.2f})   {ratio:.2f} ({least:.2f} to {most:.2f})")
-    return rows
-
-
-def fastest_of(times: dict[str, list[float]], start: str) -> str:
-    return min((name for name in times if name.startswith(start)), key=lambda name: statistics.median(times[name]))
 
 
 def paths_table(name: str, c: ModelConfig, n_tokens: int, rounds: int) -> dict:
@@ -209,33 +156,11 @@ def main(rounds: int) -> dict:
     return results
 
 
-def provenance(rounds: int) -> dict[str, object]:
-    cpu = next(
-        (
-            line.partition(":")[2].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if "model name" in line
-        ),
-        platform.processor(),
-    )
-    return {
-        "command": f"python tests/benchmarks/dispatch.py --record --rounds {rounds}",
-        "machine": f"{cpu}, {platform.system()} {platform.machine()}",
-        "threads": torch.get_num_threads(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "date": datetime.date.today().isoformat(),
-        "figures": "median, lower and upper quartile, of the milliseconds and of the ratio to the fastest of its kind",
-    }
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--record", action="store_true", help="write mini_moe/artifacts/dispatch.json")
     options = parser.parse_args()
-    record = {"run": provenance(options.rounds), "results": main(options.rounds)}
+    results = main(options.rounds)
     if options.record:
-        target = Path(mini_moe.__file__).parent / "artifacts" / "dispatch.json"
-        write_atomically(target, (json.dumps(record, indent=1) + "\n").encode())
-        print(f"\nwritten: {target}")
+        record("dispatch", f"--rounds {options.rounds}", results)

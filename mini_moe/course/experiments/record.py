@@ -9,6 +9,7 @@ after the last whole seed.
     tiny      the preset `tiny`, trained for 3,000 steps; its weights too, in bfloat16
     deep      five times as many layers, and a prediction module: 1,600 steps; lessons 06 and 07
     experts   experts against a dense model of the same work; lesson 03
+    mtp       with a prediction module and without, the latter also for as long; lesson 06
     balance   no remedy, the loss, of two scopes and strengths, and the bias; lesson 04
 """
 
@@ -45,7 +46,7 @@ class Experiment:
 
 
 def _plan(model_config: ModelConfig, steps: int, **changes) -> Plan:
-    return model_config, TrainConfig(steps=steps, precision="bfloat16", **changes)
+    return model_config, TrainConfig(**{"steps": steps, "precision": "bfloat16"} | changes)
 
 
 # A model to be kept, the steps of its training, and the precision: what was faster on the machine that recorded it.
@@ -73,6 +74,14 @@ EXPERIMENTS = {
             "8 experts": _plan(tiny(), 800),
         },
         seeds=(0, 1, 2, 3, 4),
+    ),
+    "mtp": Experiment(
+        {
+            "plain": _plan(tiny(), 500, precision="float32"),
+            "with module": _plan(tiny().replace(num_nextn_predict_layers=1), 500, precision="float32"),
+            "plain, as long": _plan(tiny(), 700, precision="float32"),  # about the time that the module takes
+        },
+        seeds=(0, 1, 2),
     ),
 }
 
