@@ -30,22 +30,23 @@ model: $(VENV)/installed ## train the tiny model on Python's standard library, m
 lessons: $(VENV)/tested ## lessons/ anew from the masters in solutions/
 	$(BIN)/python -m mini_moe.course.publish.release
 
-lesson: $(VENV)/tested ## the bones of a new one: make lesson NAME=06_multi_token_prediction
+lesson: $(VENV)/tested ## the bones of a new one: make lesson NAME=08_eight_bits
 	$(BIN)/python -m mini_moe.course.publish.skeleton lesson "$(NAME)"
 
-exercise: $(VENV)/tested ## and of an exercise in it: make exercise LESSON=06_multi_token_prediction FUNCTION=mini_moe.mtp.mtp_loss
+exercise: $(VENV)/tested ## and of an exercise in it: make exercise LESSON=08_eight_bits FUNCTION=mini_moe.fp8.encode
 	$(BIN)/python -m mini_moe.course.publish.skeleton exercise "$(LESSON)" "$(FUNCTION)"
 
-artifacts: $(VENV)/tested ## train anew what lessons start from; about an hour on 2 cores, and it goes on where it was stopped
+artifacts: $(VENV)/tested ## train anew what lessons start from; about two hours on 2 cores, and it goes on where it was stopped
 	$(BIN)/python -m mini_moe.course.experiments.record
 
 lint: $(VENV)/tested
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
-benchmarks: $(VENV)/tested ## speed against transformers and of the expert product; on a quiet machine, about 15 minutes
+benchmarks: $(VENV)/tested ## speed against transformers, of the expert product, of drafts; on a quiet machine, about 30 minutes
 	$(BIN)/python tests/benchmarks/train_step.py
 	$(BIN)/python tests/benchmarks/dispatch.py
+	$(BIN)/python tests/benchmarks/decode.py
 
 clean: ## remove the virtual environment and the built book
 	rm -rf $(VENV) book/_build

@@ -200,6 +200,8 @@ def train(
     """Train ``model`` in place, and tell of every step when it is done.
 
     Args:
+        model: a ``Transformer``, or another that returns an ``Output``; without hidden states nothing further is
+            predicted.
         optimizer: from ``make_optimizer``, with its memory where a run goes on.
         tokens: a long row of training tokens, from ``data.load``.
         first_step: the step to begin with, 1 for a fresh run.

@@ -126,3 +126,38 @@ def test_a_prompt_in_any_script_is_understood_and_shown_in_any_locale(locale, mo
 def test_half_a_character_is_refused_in_python_too(model):
     with pytest.raises(ValueError, match="prompt must be Unicode text, got half a character"):
         write_text(cli.load_pretrained(model), cli.load_tokenizer(model), "\ud83d", 1, temperature=0.0, seed=0)
+
+
+def test_drafts_leave_the_text_as_it_is_and_tell_what_they_brought(tmp_path, capsys):
+    tokenizer = data.train_tokenizer(["ab"], 300)
+    model = Transformer(NANO.replace(num_nextn_predict_layers=1))
+    save_pretrained(model.requires_grad_(False), tmp_path / "model", tokenizer)
+    command = ["generate", "--from", str(tmp_path / "model"), "--tokens", "20", "--temperature", "0"]
+    assert main(command) == 0
+    plain = capsys.readouterr()
+    assert "drafted" not in plain.err
+    for drafter in ([], ["--drafter", "ngram"], ["--gate", "0.9"]):
+        assert main([*command, "--speculative", *drafter]) == 0
+        told = capsys.readouterr()
+        assert told.out == plain.out
+        assert "tokens a second" in told.err and "distinct experts" in told.err
+        assert f"Drafted by {'ngram' if 'ngram' in drafter else 'module'}: " in told.err
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--gate", "0.5"], "--gate must be given with --speculative."),
+        (["--drafter", "ngram"], "--drafter must be given with --speculative."),
+        (["--speculative", "--gate", "-1"], "--gate must be a number, at least 0, got -1.0."),
+        (["--speculative", "--drafter", "module"], "--drafter must be 'ngram' for a model without a prediction module"),
+    ],
+)
+def test_what_is_wrong_with_drafting_is_one_line(model, capsys, options, told):
+    assert main(["generate", "--from", model, "--tokens", "9", *options]) == 2
+    assert capsys.readouterr().err.startswith(f"mini-moe: {told}")
+
+
+def test_without_a_module_the_text_itself_drafts(model, capsys):
+    assert main(["generate", "--from", model, "--tokens", "9", "--speculative"]) == 0
+    assert "Drafted by ngram: " in capsys.readouterr().err

@@ -132,7 +132,7 @@ def lines_of_code(path: Path) -> int:
 
 
 def test_the_library_stays_small():
-    assert sum(map(lines_of_code, LIBRARY)) < 2500
+    assert sum(map(lines_of_code, LIBRARY)) < 3000
 
 
 def functions_of(source: str) -> dict[str, str]:

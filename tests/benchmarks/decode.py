@@ -3,8 +3,9 @@
     python tests/benchmarks/decode.py [--record]     on a quiet machine; about ten minutes
 
 How it is measured stands in ``turns.py``: a turn is a whole call, prompt and preparation included, and every round has
-another prompt. `tiny` is the trained artifact, `small` has fresh weights. Drafts are measured on the artifact `deep`,
-and what they cost on models of fewer layers, too. ``--record`` writes ``mini_moe/artifacts/decode.json``.
+another prompt. `tiny` is the trained artifact, `small` has fresh weights. Drafts are measured on the artifact `deep`
+with its further trained module, and what they cost on models of fewer layers, too.
+``--record`` writes ``mini_moe/artifacts/decode.json``.
 """
 
 import argparse
@@ -14,10 +15,10 @@ import tempfile
 
 import torch
 from transformers import AutoModelForCausalLM
-from turns import IMPLEMENTATIONS, fastest_of, record, table, take_turns
+from turns import IMPLEMENTATIONS, WARM_UP, fastest_of, record, summary, table, take_turns
 
 from mini_moe import Transformer, config, data
-from mini_moe.course import checkpoint
+from mini_moe.course import checkpoint, with_drafter
 from mini_moe.generate import generate, overhead
 from mini_moe.hf import save_pretrained
 from mini_moe.speculative import speedup
@@ -81,19 +82,16 @@ def drafts_table(name, model, prompts, batch_size, rounds):
         "n-grams": [overhead(model, batch, drafter="ngram") for batch in batches[:5]],
     }
     for kind, row in rows.items():
-        made = stats[kind][3:]
+        made = stats[kind][WARM_UP:]
         row["tokens a second"] = round(statistics.median(s.tokens_per_second for s in made), 1)
         row["distinct experts"] = round(statistics.mean(s.distinct_experts for s in made), 3)
         if kind in costs:
             row["acceptance"] = round(sum(s.accepted for s in made) / sum(s.drafted for s in made), 3)
             row["overhead"] = round(statistics.median(costs[kind]), 3)
             row["foretold"] = round(speedup(row["acceptance"], row["overhead"]), 3)
-    pairs = zip(stats["plain"][3:], stats["module"][3:], strict=True)
-    rows["module"]["speed-up"] = [round(b.tokens_per_second / a.tokens_per_second, 3) for a, b in pairs]
-    for kind, row in rows.items():
-        told = {key: value for key, value in row.items() if key not in ("ms", "ratio", "speed-up")}
-        print(f"  {kind}: {told}")
-    print(f"  speed-up of the module, pairs: median {statistics.median(rows['module']['speed-up'])}")
+        pairs = zip(stats["plain"][WARM_UP:], made, strict=True)
+        row["speed-up"] = summary([b.tokens_per_second / a.tokens_per_second for a, b in pairs])
+        print(f"  {kind}: " + str({key: value for key, value in row.items() if key not in ("ms", "ratio")}))
     return rows
 
 
@@ -134,7 +132,7 @@ def context_table(model, text, rounds):
 
 
 def main(rounds: int) -> dict:
-    (tiny, _), (deep, _) = checkpoint("tiny"), checkpoint("deep")
+    (tiny, _), (deep, _) = checkpoint("tiny"), with_drafter()
     heldout = data.load(vocab_size=1024).heldout.long()
     starts = torch.linspace(0, len(heldout) - PROMPT, 48).long().tolist()
     prompts = [heldout[None, start : start + PROMPT] for start in starts]

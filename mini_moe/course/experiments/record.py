@@ -9,6 +9,7 @@ after the last whole seed.
     tiny      the preset `tiny`, trained for 3,000 steps; its weights too, in bfloat16
     deep      five times as many layers, and a prediction module: 1,600 steps; lessons 06 and 07
     experts   experts against a dense model of the same work; lesson 03
+    drafter   the module of `deep`, trained further to say what the model says; lesson 07
     mtp       with a prediction module and without, the latter also for as long; lesson 06
     balance   no remedy, the loss, of two scopes and strengths, and the bias; lesson 04
 """
@@ -19,20 +20,26 @@ import hashlib
 import json
 import shutil
 import statistics
+import time
 from functools import partial
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file, save
+from tqdm.auto import tqdm
 
 from mini_moe import data, run
 from mini_moe.balance import load_ratio
 from mini_moe.config import ModelConfig, tiny
 from mini_moe.course.experiments.compare import Plan, Run, compare
-from mini_moe.course.experiments.recorded import ARTIFACTS
+from mini_moe.course.experiments.recorded import ARTIFACTS, checkpoint
 from mini_moe.files import home, write_atomically, write_json
+from mini_moe.generate import generate
 from mini_moe.hf import load_pretrained
+from mini_moe.model import Transformer
+from mini_moe.mtp import accepted
 from mini_moe.provenance import circumstances
-from mini_moe.train import TrainConfig, evaluate
+from mini_moe.train import TrainConfig, evaluate, learning_rate
 
 EVERY = 10  # steps: a curve is the mean of so many
 
@@ -117,6 +124,61 @@ def record_model(name: str) -> None:
     shutil.rmtree(folder)
 
 
+PROMPT, WRITTEN, ROWS = 64, 192, 64  # tokens of a prompt, tokens written after it, and so many prompts at once
+
+
+def record_drafter() -> None:
+    """The module of `deep` alone, trained on text that the model wrote, to say what the model says there.
+
+    The loss is the divergence of the module's prediction from the model's own, one position later. It is a matter of
+    minutes, and begins anew after Ctrl-C.
+    """
+    (model, _), text = checkpoint("deep"), data.load(vocab_size=1024)
+    model.requires_grad_(False).mtp.requires_grad_(True)
+    config = TrainConfig(steps=320, learning_rate=3e-3, seed=1)
+    tried, _ = data.windows(text.heldout, PROMPT + WRITTEN)
+    tried = tried[torch.linspace(0, len(tried) - 1, 32).long()]
+    before = _agreement(model, tried)
+    optimizer = torch.optim.AdamW(model.mtp.parameters(), betas=(0.8, 0.95), weight_decay=config.weight_decay)
+    losses, written, start = [], [], time.perf_counter()
+    for step in tqdm(range(1, config.steps + 1), desc="training the module", unit="step"):
+        if not written:
+            prompts, _ = data.batch(text.train, step, batch_size=ROWS, seq_len=PROMPT, seed=config.seed)
+            written = list(generate(model, prompts, WRITTEN).split(config.batch_size))
+        tokens = written.pop()
+        with torch.no_grad():
+            output = model(tokens)
+        (further,) = model.predict_further(output.hidden, tokens)
+        says, guesses = output.logits[:, 1:].log_softmax(-1), further.logits[:, :-1].log_softmax(-1)
+        loss = F.kl_div(guesses.flatten(0, 1), says.flatten(0, 1), log_target=True, reduction="batchmean")
+        loss.backward()
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, config)
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.item())
+    seconds = time.perf_counter() - start
+    weights = {name: tensor.bfloat16() for name, tensor in model.mtp.state_dict().items()}
+    write_atomically(ARTIFACTS / "drafter" / "module.safetensors", save(weights, metadata={"format": "pt"}))
+    content = {"steps": config.steps, "losses": _means(losses), "before": before, "after": _agreement(model, tried)}
+    made = circumstances(text) | {"train": dataclasses.asdict(config), "model": dataclasses.asdict(model.config)}
+    _write("drafter", content, config.steps * config.batch_size * (PROMPT + WRITTEN), seconds, made)
+
+
+@torch.inference_mode()
+def _agreement(model: Transformer, windows: torch.Tensor) -> dict[str, float]:
+    """Share of the module's guesses that the model accepts: in a given text, and in what it writes itself."""
+    shares = {}
+    for name, tokens in (
+        ("held-out code", windows),
+        ("written by the model", generate(model, windows[:, :PROMPT], WRITTEN)),
+    ):
+        output = model(tokens)
+        (further,) = model.predict_further(output.hidden, tokens)
+        shares[name] = round(accepted(output.logits, further.logits)[:, PROMPT:-1].float().mean().item(), 4)
+    return shares
+
+
 def record_comparison(name: str) -> None:
     """Train by every plan of an experiment, seed after seed."""
     experiment, text = EXPERIMENTS[name], data.load(vocab_size=tiny().vocab_size)
@@ -174,6 +236,7 @@ def _write(name: str, content: dict, tokens: int, seconds: float, made: dict) ->
 
 
 RECORDS = {name: partial(record_model, name) for name in MODELS}
+RECORDS["drafter"] = record_drafter
 RECORDS |= {name: partial(record_comparison, name) for name in EXPERIMENTS}
 
 

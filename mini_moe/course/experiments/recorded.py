@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from safetensors.torch import load_file
+
 from mini_moe.hf import load_pretrained, load_tokenizer
 
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
@@ -50,6 +52,14 @@ def checkpoint(name):
     if not folder.is_dir():
         raise ValueError(f"name must be one of {_names('*/')}, got {name!r}.")
     return load_pretrained(folder), load_tokenizer(folder)
+
+
+def with_drafter():
+    """The model `deep`, its module trained further to say what the model says (record `drafter`); and its tokenizer."""
+    model, tokenizer = checkpoint("deep")
+    weights = load_file(ARTIFACTS / "drafter" / "module.safetensors")
+    model.mtp.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+    return model, tokenizer
 
 
 def _names(pattern):

@@ -1,7 +1,7 @@
 """The bare bones of a new lesson or exercise, in all the places where it must stand.
 
-    make lesson NAME=06_multi_token_prediction
-    make exercise LESSON=06_multi_token_prediction FUNCTION=mini_moe.mtp.mtp_loss
+    make lesson NAME=08_eight_bits
+    make exercise LESSON=08_eight_bits FUNCTION=mini_moe.fp8.encode
 
 What it writes says what is to be filled in, and its tests fail until that is done. All is examined before anything is
 written, and what is there is never overwritten.
@@ -87,14 +87,14 @@ class Test$camel(Claims):
 
 
 def lesson(root, name):
-    """Write the bones of the lesson ``name``, such as 06_multi_token_prediction; returns the files.
+    """Write the bones of the lesson ``name``, such as 08_eight_bits; returns the files.
 
     Raises:
         ValueError: the name is not a number and words, or its number or its words are taken.
     """
     number, _, words = name.partition("_")
     if not re.fullmatch(r"[0-9]{2}(_[a-z][a-z0-9]*)+", name) or keyword.iskeyword(words):
-        raise ValueError(f"NAME must be a number of two digits and words, as 06_multi_token_prediction, got {name!r}.")
+        raise ValueError(f"NAME must be a number of two digits and words, as 08_eight_bits, got {name!r}.")
     folder, tests = root / EXERCISES / words, root / ANSWERS / words
     places = (folder, folder.with_suffix(".py"), tests, tests.with_suffix(".py"))
     if there := [*(root / MASTERS).glob(f"{number}_*"), *(path for path in places if path.exists())]:
