@@ -109,6 +109,17 @@ def _(logits, draft_logits):
     return (logits[:, 1:].argmax(-1) - draft_logits[:, :-1].argmax(-1)).bool()
 
 
+@wrong("always the same verdict", "all")
+def _(logits, draft_logits):
+    return torch.ones(logits.shape[0], logits.shape[1] - 1, dtype=torch.bool)
+
+
+@wrong("only sure drafts", "of the module")
+def _(logits, draft_logits):
+    sure, guess = draft_logits[:, :-1].float().softmax(-1).max(-1)
+    return (guess == logits[:, 1:].argmax(-1)) & (sure > 0.5)
+
+
 @wrong("all drafts before accepted, too")
 def _(logits, draft_logits):
     same = logits[:, 1:].argmax(-1) == draft_logits[:, :-1].argmax(-1)
@@ -145,6 +156,11 @@ def _(logits, draft_logits):
     return torch.logical_and(*highest).any(-1)
 
 
+@wrong("not the first of equals", "topk")
+def _(logits, draft_logits):
+    return (logits[:, 1:].topk(1).indices == draft_logits[:, :-1].topk(1).indices).squeeze(-1)
+
+
 @wrong("last of equals", "argsort")
 def _(logits, draft_logits):
     choice = logits[:, 1:].argsort(dim=-1, stable=True)[..., -1]
@@ -157,9 +173,9 @@ def _(logits, draft_logits):
     return logits[:, 1:].argmax(-1) == V - 1 - draft_logits[:, :-1].flip(-1).argmax(-1)
 
 
-@wrong("the least likely compared", "the probabilities negative")
+@wrong("the least likely compared", "as if these were losses")
 def _(logits, draft_logits):
-    return (-logits[:, 1:].softmax(-1)).argmax(-1) == (-draft_logits[:, :-1].float().softmax(-1)).argmax(-1)
+    return (-logits[:, 1:]).argmax(-1) == (-draft_logits[:, :-1]).argmax(-1)
 
 
 @wrong("chosen over the positions")
@@ -195,7 +211,7 @@ def _(logits, draft_logits):
     return p >= q
 
 
-@wrong("rule of sampling", "more likely than not")
+@wrong("only sure drafts", "more likely than not to the model")
 def _(logits, draft_logits):
     guess = draft_logits[:, :-1].argmax(-1, keepdim=True)
     return logits[:, 1:].float().softmax(-1).gather(-1, guess)[..., 0] > 0.5

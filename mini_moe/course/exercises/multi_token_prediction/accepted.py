@@ -23,13 +23,14 @@ def _cases_of_accepted(generator):
 
     yield draw(1, 3, 2)
     yield draw(2, 4, 3)
-    for logits, draft in (draw(3, 5, 6), draw(2, 7, 4), draw(2, 9, 3)):
+    for logits, draft in (draw(3, 5, 6), draw(2, 7, 4), draw(2, 9, 12)):
         yield backwards(logits), backwards(draft)
     logits, draft = draw(2, 6, 5)
     yield 50 * logits - 1e3, (0.1 * draft - 5).bfloat16()  # one is surer than the other, and all are negative
     logits, draft = (torch.randint(0, 2, (3, 8, 4), generator=generator).float() for _ in range(2))  # many equal ones
     logits[0, 1:4] = torch.tensor(((0, 1, 1, 0), (0, 0, 1, 0), (0, 1, 1, 0)))
     draft[0, :3] = torch.tensor(((0, 0, 1, 0), (0, 1, 1, 0), (1, 0, 1, 0)))
+    logits[1, 1] = draft[1, 0] = torch.tensor((1, 0, 1, 0))
     yield logits, draft
     yield draw(2, 2, 3)
     yield draw(2, 1, 4)  # nothing to compare

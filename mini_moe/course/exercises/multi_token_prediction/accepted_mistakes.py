@@ -128,6 +128,25 @@ MISTAKES = tuple(
             (compared(equal=torch.ne),),
         ),
         (
+            "always the same verdict",
+            "All drafts are accepted, or none, whatever the logits are: compare the tokens that the two choose.",
+            tuple(lambda logits, draft, verdict=verdict: logits[:, 1:, 0] * 0 == verdict for verdict in (0, 1)),
+        ),
+        (
+            "only sure drafts",
+            "Of the right drafts only those count of which the module, or the model, is sure: how sure does not matter "
+            "here, only which token is chosen.",
+            tuple(
+                _with_logits(
+                    lambda p, q, least=least, i=i: (
+                        (chosen(p) == chosen(q)) & ((p, q)[i].float().softmax(-1).amax(-1) > least)
+                    )
+                )
+                for least in (0.5, 0.8, 0.9)
+                for i in (0, 1)
+            ),
+        ),
+        (
             "all drafts before accepted, too",
             "A draft counts only if all before it were accepted: here each position is a draft by itself, made from "
             "the text as it is.",
@@ -205,8 +224,9 @@ MISTAKES = tuple(
                 _with_logits(
                     lambda p, q: _at(p.float().softmax(-1), chosen(q)) >= _at(q.float().softmax(-1), chosen(q))
                 ),
-                _with_logits(lambda p, q: _at(p.float().softmax(-1), chosen(q)) > 0.5),
-                _with_logits(lambda p, q: _at(p.float().softmax(-1), chosen(q)) >= 0.5),
+                _with_logits(
+                    lambda p, q: _at(p.float().softmax(-1), chosen(q)) > _at(q.float().softmax(-1), chosen(q))
+                ),
             ),
         ),
         (
