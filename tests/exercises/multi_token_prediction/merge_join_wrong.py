@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 from exercises.answers import Answers
-from exercises.multi_token_prediction.merge_parts import learner_joins, later, refuse_illegal
+from exercises.multi_token_prediction.merge_parts import later, learner_joins, refuse_illegal
 
 from mini_moe.course.exercises.multi_token_prediction.merge import EXERCISE
 from mini_moe.layers import rms_norm

@@ -104,9 +104,7 @@ MISTAKES = tuple(
             "normed after the product",
             "The result is normed: only the two parts are, before they meet. What comes next, a block, has norms of "
             "its own.",
-            tuple(
-                merged(join=lambda e, h, w, eps=eps: _unit(side_by_side(e, h, w), eps)) for eps in (EPS, 1e-6, 1e-5)
-            ),
+            tuple(merged(join=lambda e, h, w, eps=eps: _unit(side_by_side(e, h, w), eps)) for eps in (EPS, 1e-6, 1e-5)),
         ),
         (
             "weight of a norm left out",

@@ -82,8 +82,8 @@ MISTAKES = tuple(
     for name, says, functions in (
         (
             "token at i + depth",
-            "It is off by one: the token at i + depth, which at depth 0 is the one that is read. To be predicted is the "
-            "one after it, at i + depth + 1.",
+            "It is off by one: the token at i + depth, which at depth 0 is the one that is read. To be predicted is "
+            "the one after it, at i + depth + 1.",
             (
                 targets(ahead=lambda depth: depth),
                 targets(ahead=lambda depth: depth, mask=lambda ids, ahead: other(ids, ahead + 1)),
@@ -219,7 +219,7 @@ MISTAKES = tuple(
             "*before* the border have none.",
             (
                 targets(mask=lambda ids, ahead: other(ids, -ahead)),
-                targets(mask=lambda ids, ahead: (other(ids, 1).long().roll(1, dims=1) > 0)),
+                targets(mask=lambda ids, ahead: other(ids, 1).long().roll(1, dims=1) > 0),
             ),
         ),
         (

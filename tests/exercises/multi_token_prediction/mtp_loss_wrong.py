@@ -1,0 +1,326 @@
+"""Wrong answers to `mtp_loss` that its defaults show: which target, what it costs, and what it is divided by."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from exercises.answers import Answers
+
+from mini_moe.course.exercises.multi_token_prediction.mtp_loss import EXERCISE
+from mini_moe.data import IGNORE
+from mini_moe.mtp import shifted_targets
+
+ANSWERS = Answers(EXERCISE)
+wrong = ANSWERS.wrong
+
+
+def wide(logits):
+    return logits if logits.dtype == torch.float64 else logits.float()
+
+
+def learner_aims(aim):
+    """A learner's answer that is right but for ``aim(tokens, depth, ids)``, the targets."""
+
+    def learner(logits, tokens, *, depth=1, document_ids_BT=None):
+        targets = aim(tokens, depth, document_ids_BT).long()
+        total = F.cross_entropy(wide(logits).flatten(0, 1), targets.flatten(), ignore_index=IGNORE, reduction="sum")
+        return total / (targets != IGNORE).sum().clamp(min=1)
+
+    return learner
+
+
+def learner_costs(cost):
+    """A learner's answer that is right but for ``cost(logits, targets)``, from the flat ones that count."""
+
+    def learner(logits, tokens, *, depth=1, document_ids_BT=None):
+        targets = shifted_targets(tokens, depth, document_ids_BT)
+        there = targets != IGNORE
+        if not there.any():
+            return wide(logits).sum() * 0
+        return cost(wide(logits)[there], targets[there])
+
+    return learner
+
+
+def learner_divides(divide):
+    """A learner's answer that is right but for ``divide(costs, there)``, both (B, T)."""
+
+    def learner(logits, tokens, *, depth=1, document_ids_BT=None):
+        targets = shifted_targets(tokens, depth, document_ids_BT)
+        costs = F.cross_entropy(wide(logits).mT, targets, reduction="none", ignore_index=IGNORE)
+        return divide(costs, targets != IGNORE)
+
+    return learner
+
+
+def learner_slices(of_logits, of_tokens):
+    """A learner's answer that pairs two slices of the sequence and averages."""
+
+    def learner(logits, tokens, *, depth=1, document_ids_BT=None):
+        p, t = of_logits(wide(logits), depth), of_tokens(tokens, depth)
+        n = min(p.shape[1], t.shape[1])
+        if not n:
+            return wide(logits).sum() * 0
+        return F.cross_entropy(p[:, :n].flatten(0, 1), t[:, :n].flatten().long())
+
+    return learner
+
+
+@wrong("target of depth 0", "depth in place of depth + 1")
+@learner_aims
+def _(tokens, depth, ids):
+    if depth < 1:
+        return shifted_targets(tokens, depth, ids)
+    return shifted_targets(tokens, depth - 1, ids)
+
+
+@wrong("target of depth 0", "another default")
+def _(logits, tokens, *, depth=0, document_ids_BT=None):
+    targets = shifted_targets(tokens, depth, document_ids_BT).flatten()
+    total = F.cross_entropy(wide(logits).flatten(0, 1), targets, ignore_index=IGNORE, reduction="sum")
+    return total / (targets != IGNORE).sum().clamp(min=1)
+
+
+@wrong("target one too far")
+@learner_aims
+def _(tokens, depth, ids):
+    return shifted_targets(tokens, depth + 1, ids)
+
+
+@wrong("tokens not moved")
+@learner_aims
+def _(tokens, depth, ids):
+    return tokens
+
+
+@wrong("wrapped around")
+@learner_aims
+def _(tokens, depth, ids):
+    return tokens.roll(-depth - 1, dims=1)
+
+
+@wrong("wrapped around", "all rows as one")
+@learner_aims
+def _(tokens, depth, ids):
+    return tokens.flatten().roll(-depth - 1).view(tokens.shape) if tokens.is_contiguous() else tokens.roll(-depth - 1)
+
+
+@wrong("last token repeated")
+@learner_aims
+def _(tokens, depth, ids):
+    T = tokens.shape[1]
+    return tokens[:, (torch.arange(T) + depth + 1).clamp(max=T - 1)]
+
+
+@wrong("token 0 after the end", "F.pad")
+@learner_aims
+def _(tokens, depth, ids):
+    return F.pad(tokens, (0, depth + 1))[:, depth + 1 :]
+
+
+@wrong("logits moved the wrong way", "slices")
+def _(logits, tokens, *, depth=1, document_ids_BT=None):
+    return learner_slices(lambda x, depth: x[:, depth + 1 :], lambda x, depth: x[:, : -depth - 1])(
+        logits, tokens, depth=depth
+    )
+
+
+@wrong("both moved")
+def _(logits, tokens, *, depth=1, document_ids_BT=None):
+    return learner_slices(lambda x, depth: x[:, depth + 1 :], lambda x, depth: x[:, depth + 1 :])(
+        logits, tokens, depth=depth
+    )
+
+
+@wrong("logits moved by one, too")
+def _(logits, tokens, *, depth=1, document_ids_BT=None):
+    return learner_slices(lambda x, depth: x[:, 1:], lambda x, depth: x[:, depth + 1 :])(logits, tokens, depth=depth)
+
+
+@wrong("mean over all positions", "mean of none")
+@learner_divides
+def _(costs, there):
+    return costs.mean()
+
+
+@wrong("mean over all positions", "numel")
+@learner_divides
+def _(costs, there):
+    return costs.sum() / there.numel()
+
+
+@wrong("divided by B (T - 1)")
+@learner_divides
+def _(costs, there):
+    B, T = costs.shape
+    return costs.sum() / max(B * (T - 1), 1)
+
+
+@wrong("sum in place of mean")
+@learner_costs
+def _(logits, targets):
+    return F.cross_entropy(logits, targets, reduction="sum")
+
+
+@wrong("mean of a row, sum over rows")
+@learner_divides
+def _(costs, there):
+    return (costs.sum(dim=1) / there.sum(dim=1).clamp(min=1)).sum()
+
+
+@wrong("divided by the vocabulary")
+@learner_costs
+def _(logits, targets):
+    wanted = F.one_hot(targets, logits.shape[-1])
+    return -(wanted * logits.log_softmax(dim=-1)).mean()
+
+
+@wrong("one added to the number")
+@learner_divides
+def _(costs, there):
+    return costs.sum() / (1 + there.sum())
+
+
+@wrong("softmax before cross_entropy")
+@learner_costs
+def _(logits, targets):
+    return F.cross_entropy(logits.softmax(dim=-1), targets)
+
+
+@wrong("softmax over the positions")
+def _(logits, tokens, *, depth=1, document_ids_BT=None):
+    targets = shifted_targets(tokens, depth, document_ids_BT)
+    there = targets != IGNORE
+    logs = wide(logits).log_softmax(dim=1)[there].gather(1, targets[there][:, None])
+    return -logs.sum() / there.sum().clamp(min=1)
+
+
+@wrong("bits in place of nats")
+@learner_costs
+def _(logits, targets):
+    return -logits.log_softmax(-1).gather(1, targets[:, None]).mean() / math.log(2)
+
+
+@wrong("perplexity")
+def _(logits, tokens, *, depth=1, document_ids_BT=None):
+    targets = shifted_targets(tokens, depth, document_ids_BT)
+    total = F.cross_entropy(wide(logits).mT, targets, ignore_index=IGNORE, reduction="sum")
+    return (total / (targets != IGNORE).sum().clamp(min=1)).exp()
+
+
+@wrong("sign turned")
+@learner_costs
+def _(logits, targets):
+    return logits.log_softmax(-1).gather(1, targets[:, None]).mean()
+
+
+@wrong("sign turned", "nll_loss of logarithms with a minus")
+@learner_costs
+def _(logits, targets):
+    return F.nll_loss(-logits.log_softmax(-1), targets)
+
+
+@wrong("probability in place of its logarithm", "nll_loss")
+@learner_costs
+def _(logits, targets):
+    return F.nll_loss(logits.softmax(-1), targets)
+
+
+@wrong("probability in place of its logarithm", "of being wrong")
+@learner_costs
+def _(logits, targets):
+    return (1 - logits.softmax(-1).gather(1, targets[:, None])).mean()
+
+
+@wrong("hits counted", "accuracy")
+@learner_costs
+def _(logits, targets):
+    return (logits.argmax(-1) == targets).to(logits.dtype).mean()
+
+
+@wrong("hits counted", "errors")
+@learner_costs
+def _(logits, targets):
+    return (logits.argmax(-1) != targets).to(logits.dtype).mean()
+
+
+@wrong("squared error")
+@learner_costs
+def _(logits, targets):
+    return F.mse_loss(logits.softmax(-1), F.one_hot(targets, logits.shape[-1]).to(logits.dtype))
+
+
+@wrong("logit in place of probability")
+@learner_costs
+def _(logits, targets):
+    return F.nll_loss(logits, targets)
+
+
+@wrong("lambda included")
+@learner_costs
+def _(logits, targets):
+    return 0.3 * F.cross_entropy(logits, targets)
+
+
+@wrong("computed in 16 bits", "widened after")
+def _(logits, tokens, *, depth=1, document_ids_BT=None):
+    targets = shifted_targets(tokens, depth, document_ids_BT).flatten()
+    total = F.cross_entropy(logits.flatten(0, 1), targets, ignore_index=IGNORE, reduction="sum")
+    loss = total / (targets != IGNORE).sum().clamp(min=1)
+    return loss if loss.dtype == torch.float64 else loss.float()
+
+
+@wrong("computed in 16 bits", "everything rounded to bfloat16")
+def _(logits, tokens, *, depth=1, document_ids_BT=None):
+    targets = shifted_targets(tokens, depth, document_ids_BT).flatten()
+    rounded = wide(logits).bfloat16().to(wide(logits).dtype).flatten(0, 1)
+    total = F.cross_entropy(rounded, targets, ignore_index=IGNORE, reduction="sum")
+    return total / (targets != IGNORE).sum().clamp(min=1)
+
+
+@wrong("computed in 16 bits", "and left there")
+def _(logits, tokens, *, depth=1, document_ids_BT=None):
+    targets = shifted_targets(tokens, depth, document_ids_BT).flatten()
+    total = F.cross_entropy(logits.flatten(0, 1), targets, ignore_index=IGNORE, reduction="sum")
+    return total / (targets != IGNORE).sum().clamp(min=1)
+
+
+@wrong("fewer bits than float32", "the result rounded")
+def _(logits, tokens, *, depth=1, document_ids_BT=None):
+    targets = shifted_targets(tokens, depth, document_ids_BT).flatten()
+    total = F.cross_entropy(wide(logits).flatten(0, 1), targets, ignore_index=IGNORE, reduction="sum")
+    return (total.to(logits.dtype) / 7).to(total.dtype) / (targets != IGNORE).sum().clamp(min=1) * 7
+
+
+@wrong("wrong dtype", "float64 narrowed")
+def _(logits, tokens, *, depth=1, document_ids_BT=None):
+    targets = shifted_targets(tokens, depth, document_ids_BT).flatten()
+    total = F.cross_entropy(logits.float().flatten(0, 1), targets, ignore_index=IGNORE, reduction="sum")
+    return total / (targets != IGNORE).sum().clamp(min=1)
+
+
+@wrong("rounded")
+def _(logits, tokens, *, depth=1, document_ids_BT=None):
+    targets = shifted_targets(tokens, depth, document_ids_BT)
+    total = F.cross_entropy(wide(logits).mT, targets, ignore_index=IGNORE, reduction="sum")
+    return torch.round(total / (targets != IGNORE).sum().clamp(min=1), decimals=3)
+
+
+@wrong("labels smoothed")
+@learner_costs
+def _(logits, targets):
+    return F.cross_entropy(logits, targets, label_smoothing=0.1)
+
+
+@wrong("only one text")
+def _(logits, tokens, *, depth=1, document_ids_BT=None):
+    targets = shifted_targets(tokens, depth, document_ids_BT)[0]
+    total = F.cross_entropy(wide(logits)[0], targets, ignore_index=IGNORE, reduction="sum")
+    return total / (targets != IGNORE).sum().clamp(min=1)
+
+
+@wrong("only one target", "the first")
+def _(logits, tokens, *, depth=1, document_ids_BT=None):
+    targets = shifted_targets(tokens, depth, document_ids_BT)[:, 0]
+    total = F.cross_entropy(wide(logits)[:, 0], targets, ignore_index=IGNORE, reduction="sum")
+    return total / (targets != IGNORE).sum().clamp(min=1)
