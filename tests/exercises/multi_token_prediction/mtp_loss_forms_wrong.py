@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 from exercises.answers import Answers
-from exercises.multi_token_prediction.mtp_loss_wrong import learner_aims, learner_divides, wide
+from exercises.multi_token_prediction.mtp_loss_parts import learner_aims, learner_divides, wide
 
 from mini_moe.course.exercises.multi_token_prediction.mtp_loss import EXERCISE
 from mini_moe.data import IGNORE

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from exercises.answers import Claims
 from exercises.multi_token_prediction import mtp_loss_forms_wrong, mtp_loss_wrong
-from exercises.multi_token_prediction.mtp_loss_wrong import wide
+from exercises.multi_token_prediction.mtp_loss_parts import wide
 
 from mini_moe.course.checking.diagnose import attempt
 from mini_moe.course.checking.observe import same_outputs
