@@ -1,5 +1,6 @@
 """A loss in parts, of which each wrong answer changes one."""
 
+import torch
 import torch.nn.functional as F
 
 from mini_moe.data import IGNORE
