@@ -42,6 +42,19 @@ def _(hidden, tokens, depth, embedding, enorm, hnorm, w, eps=1e-6):
     return torch.cat((e, rms_norm(hidden, hnorm, eps)), dim=-1) @ w.T
 
 
+@wrong("parts and norms exchanged")
+@learner_joins
+def _(e, h, enorm, hnorm, w, eps):
+    return F.linear(torch.cat((rms_norm(h, enorm, eps), rms_norm(e, hnorm, eps)), dim=-1), w)
+
+
+@wrong("rounded", "bfloat16 inside")
+@learner_joins
+def _(e, h, enorm, hnorm, w, eps):
+    e, h = rms_norm(e.bfloat16(), enorm, eps), rms_norm(h.bfloat16(), hnorm, eps)
+    return F.linear(torch.cat((e, h), dim=-1), w.bfloat16()).to(w.dtype)
+
+
 @wrong("one norm's weights for both", "enorm")
 @learner_joins
 def _(e, h, enorm, hnorm, w, eps):

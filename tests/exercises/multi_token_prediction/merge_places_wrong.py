@@ -111,6 +111,40 @@ def _(tokens, depth):
     return torch.cat((tokens[:, depth:], tokens[:, -depth:]), dim=1)
 
 
+@wrong("another token at the end", "the last of the vocabulary")
+def _(hidden, tokens, depth, embedding, hnorm, enorm, w, eps=1e-6):
+    refuse_illegal(depth)
+    later = F.pad(tokens, (0, depth), value=len(embedding) - 1)[:, depth:]
+    return both(embedding[later], hidden, enorm, hnorm, w, eps)
+
+
+@wrong("zeros as the result")
+def _(hidden, tokens, depth, embedding, hnorm, enorm, w, eps=1e-6):
+    refuse_illegal(depth)
+    y = both(embedding[later(tokens, depth)], hidden, enorm, hnorm, w, eps)
+    y[:, -depth:] = 0
+    return y
+
+
+@wrong("raises IndexError", "IGNORE looked up")
+@learner_reads
+def _(tokens, depth):
+    return F.pad(tokens, (0, depth), value=-100)[:, depth:]
+
+
+@wrong("own hidden state not read", "the last one for all")
+def _(hidden, tokens, depth, embedding, hnorm, enorm, w, eps=1e-6):
+    refuse_illegal(depth)
+    return both(embedding[later(tokens, depth)], hidden[:, -1:].expand_as(hidden), enorm, hnorm, w, eps)
+
+
+@wrong("hidden state of another position", "the mean of all")
+def _(hidden, tokens, depth, embedding, hnorm, enorm, w, eps=1e-6):
+    refuse_illegal(depth)
+    mean = hidden.mean(dim=1, keepdim=True).expand_as(hidden)
+    return both(embedding[later(tokens, depth)], mean, enorm, hnorm, w, eps)
+
+
 @wrong("zeros in place of token 0", "embeddings padded")
 def _(hidden, tokens, depth, embedding, hnorm, enorm, w, eps=1e-6):
     refuse_illegal(depth)

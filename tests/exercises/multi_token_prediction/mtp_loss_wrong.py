@@ -1,6 +1,4 @@
-"""Wrong answers to `mtp_loss` that its defaults show: which target, what it costs, and what it is divided by."""
-
-import math
+"""Wrong answers to `mtp_loss` that its defaults show: which target, and what the costs are divided by."""
 
 import torch
 import torch.nn.functional as F
@@ -130,152 +128,26 @@ def _(logits, targets):
     return -(wanted * logits.log_softmax(dim=-1)).mean()
 
 
-@wrong("one added to the number")
+@wrong("something added to the number", "1")
 @learner_divides
 def _(costs, there):
     return costs.sum() / (1 + there.sum())
 
 
-@wrong("softmax before cross_entropy")
-@learner_costs
-def _(logits, targets):
-    return F.cross_entropy(logits.softmax(dim=-1), targets)
+@wrong("something added to the number", "little")
+@learner_divides
+def _(costs, there):
+    return costs.sum() / (there.sum() + 1e-3)
 
 
-@wrong("softmax over the positions")
+@wrong("sum over each text")
+@learner_divides
+def _(costs, there):
+    return costs.sum(dim=1).mean()
+
+
+@wrong("logits moved to the right")
 def _(logits, tokens, *, depth=1, document_ids_BT=None):
     targets = shifted_targets(tokens, depth, document_ids_BT)
-    there = targets != IGNORE
-    logs = wide(logits).log_softmax(dim=1)[there].gather(1, targets[there][:, None])
-    return -logs.sum() / there.sum().clamp(min=1)
-
-
-@wrong("bits in place of nats")
-@learner_costs
-def _(logits, targets):
-    return -logits.log_softmax(-1).gather(1, targets[:, None]).mean() / math.log(2)
-
-
-@wrong("perplexity")
-def _(logits, tokens, *, depth=1, document_ids_BT=None):
-    targets = shifted_targets(tokens, depth, document_ids_BT)
-    total = F.cross_entropy(wide(logits).mT, targets, ignore_index=IGNORE, reduction="sum")
-    return (total / (targets != IGNORE).sum().clamp(min=1)).exp()
-
-
-@wrong("sign turned")
-@learner_costs
-def _(logits, targets):
-    return logits.log_softmax(-1).gather(1, targets[:, None]).mean()
-
-
-@wrong("sign turned", "nll_loss of logarithms with a minus")
-@learner_costs
-def _(logits, targets):
-    return F.nll_loss(-logits.log_softmax(-1), targets)
-
-
-@wrong("probability in place of its logarithm", "nll_loss")
-@learner_costs
-def _(logits, targets):
-    return F.nll_loss(logits.softmax(-1), targets)
-
-
-@wrong("probability in place of its logarithm", "of being wrong")
-@learner_costs
-def _(logits, targets):
-    return (1 - logits.softmax(-1).gather(1, targets[:, None])).mean()
-
-
-@wrong("hits counted", "accuracy")
-@learner_costs
-def _(logits, targets):
-    return (logits.argmax(-1) == targets).to(logits.dtype).mean()
-
-
-@wrong("hits counted", "errors")
-@learner_costs
-def _(logits, targets):
-    return (logits.argmax(-1) != targets).to(logits.dtype).mean()
-
-
-@wrong("squared error")
-@learner_costs
-def _(logits, targets):
-    return F.mse_loss(logits.softmax(-1), F.one_hot(targets, logits.shape[-1]).to(logits.dtype))
-
-
-@wrong("logit in place of probability")
-@learner_costs
-def _(logits, targets):
-    return F.nll_loss(logits, targets)
-
-
-@wrong("lambda included")
-@learner_costs
-def _(logits, targets):
-    return 0.3 * F.cross_entropy(logits, targets)
-
-
-@wrong("computed in 16 bits", "widened after")
-def _(logits, tokens, *, depth=1, document_ids_BT=None):
-    targets = shifted_targets(tokens, depth, document_ids_BT).flatten()
-    total = F.cross_entropy(logits.flatten(0, 1), targets, ignore_index=IGNORE, reduction="sum")
-    loss = total / (targets != IGNORE).sum().clamp(min=1)
-    return loss if loss.dtype == torch.float64 else loss.float()
-
-
-@wrong("computed in 16 bits", "everything rounded to bfloat16")
-def _(logits, tokens, *, depth=1, document_ids_BT=None):
-    targets = shifted_targets(tokens, depth, document_ids_BT).flatten()
-    rounded = wide(logits).bfloat16().to(wide(logits).dtype).flatten(0, 1)
-    total = F.cross_entropy(rounded, targets, ignore_index=IGNORE, reduction="sum")
-    return total / (targets != IGNORE).sum().clamp(min=1)
-
-
-@wrong("computed in 16 bits", "and left there")
-def _(logits, tokens, *, depth=1, document_ids_BT=None):
-    targets = shifted_targets(tokens, depth, document_ids_BT).flatten()
-    total = F.cross_entropy(logits.flatten(0, 1), targets, ignore_index=IGNORE, reduction="sum")
-    return total / (targets != IGNORE).sum().clamp(min=1)
-
-
-@wrong("fewer bits than float32", "the result rounded")
-def _(logits, tokens, *, depth=1, document_ids_BT=None):
-    targets = shifted_targets(tokens, depth, document_ids_BT).flatten()
-    total = F.cross_entropy(wide(logits).flatten(0, 1), targets, ignore_index=IGNORE, reduction="sum")
-    return (total.to(logits.dtype) / 7).to(total.dtype) / (targets != IGNORE).sum().clamp(min=1) * 7
-
-
-@wrong("wrong dtype", "float64 narrowed")
-def _(logits, tokens, *, depth=1, document_ids_BT=None):
-    targets = shifted_targets(tokens, depth, document_ids_BT).flatten()
-    total = F.cross_entropy(logits.float().flatten(0, 1), targets, ignore_index=IGNORE, reduction="sum")
-    return total / (targets != IGNORE).sum().clamp(min=1)
-
-
-@wrong("rounded")
-def _(logits, tokens, *, depth=1, document_ids_BT=None):
-    targets = shifted_targets(tokens, depth, document_ids_BT)
-    total = F.cross_entropy(wide(logits).mT, targets, ignore_index=IGNORE, reduction="sum")
-    return torch.round(total / (targets != IGNORE).sum().clamp(min=1), decimals=3)
-
-
-@wrong("labels smoothed")
-@learner_costs
-def _(logits, targets):
-    return F.cross_entropy(logits, targets, label_smoothing=0.1)
-
-
-@wrong("only one text")
-def _(logits, tokens, *, depth=1, document_ids_BT=None):
-    targets = shifted_targets(tokens, depth, document_ids_BT)[0]
-    total = F.cross_entropy(wide(logits)[0], targets, ignore_index=IGNORE, reduction="sum")
-    return total / (targets != IGNORE).sum().clamp(min=1)
-
-
-@wrong("only one target", "the first")
-def _(logits, tokens, *, depth=1, document_ids_BT=None):
-    targets = shifted_targets(tokens, depth, document_ids_BT)[:, 0]
-    total = F.cross_entropy(wide(logits)[:, 0], targets, ignore_index=IGNORE, reduction="sum")
+    total = F.cross_entropy(wide(logits).roll(1, dims=1).mT, targets, ignore_index=IGNORE, reduction="sum")
     return total / (targets != IGNORE).sum().clamp(min=1)

@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 from exercises.answers import Answers
-from exercises.multi_token_prediction.shifted_targets_wrong import refuse_illegal
+from exercises.multi_token_prediction.shifted_targets_parts import refuse_illegal
 
 from mini_moe.course.exercises.multi_token_prediction.shifted_targets import EXERCISE
 from mini_moe.data import IGNORE
@@ -155,6 +155,21 @@ def _(targets, ids, depth):
 def _(targets, ids, depth):
     border = (ids[:, depth + 1 :] != ids[:, : -depth - 1]).any(0)
     targets[:, : -depth - 1][:, border] = IGNORE
+    return targets
+
+
+@wrong("targets left out", "on both sides of a border")
+@learner_masks
+def _(targets, ids, depth):
+    targets[:, : -depth - 1][ids[:, depth + 1 :] != ids[:, : -depth - 1]] = IGNORE
+    targets[:, 1:][ids[:, 1:] != ids[:, :-1]] = IGNORE
+    return targets
+
+
+@wrong("targets left out", "all of a text with more than one document")
+@learner_masks
+def _(targets, ids, depth):
+    targets[(ids != ids[:, :1]).any(dim=1)] = IGNORE
     return targets
 
 

@@ -3,35 +3,13 @@
 import torch
 import torch.nn.functional as F
 from exercises.answers import Answers
+from exercises.multi_token_prediction.shifted_targets_parts import learner_moves, refuse_illegal
 
 from mini_moe.course.exercises.multi_token_prediction.shifted_targets import EXERCISE
 from mini_moe.data import IGNORE
 
 ANSWERS = Answers(EXERCISE)
 wrong = ANSWERS.wrong
-
-
-def refuse_illegal(tokens, depth, ids):
-    if depth < 0:
-        raise ValueError(f"depth must not be negative, got {depth}")
-    if ids is not None and ids.shape != tokens.shape:
-        raise ValueError(f"as many ids as tokens, please, got {ids.shape}")
-
-
-def learner_moves(move):
-    """A learner's answer that is right but for ``move(x, ahead, fill)``."""
-
-    def learner(tokens, depth, ids=None):
-        refuse_illegal(tokens, depth, ids)
-        targets = move(tokens.long(), depth + 1, IGNORE)
-        if ids is not None:
-            ahead = min(depth + 1, tokens.shape[1])
-            same = F.pad(ids[:, ahead:], (0, ahead)) == ids
-            same[:, tokens.shape[1] - ahead :] = True  # nothing to take back there
-            targets = torch.where(same, targets, IGNORE)
-        return targets
-
-    return learner
 
 
 @wrong("token at i + depth", "slices")
@@ -115,6 +93,24 @@ def _(tokens, depth, ids=None):
 def _(tokens, depth, ids=None):
     refuse_illegal(tokens, depth, ids)
     return tokens.roll(-depth - 1, dims=-1).long()
+
+
+@wrong("one target after the end", "as many as depth overwritten")
+@learner_moves
+def _(x, ahead, fill):
+    targets = x.roll(-ahead, dims=1)
+    targets[:, x.shape[1] - ahead + 1 :] = fill
+    return targets
+
+
+@wrong("one target after the end", "everything at depth 0")
+def _(tokens, depth, ids=None):
+    refuse_illegal(tokens, depth, ids)
+    targets = tokens.roll(-depth - 1, dims=1).long()
+    if ids is not None:
+        targets[ids.roll(-depth - 1, dims=1) != ids] = IGNORE
+    targets[:, -depth:] = IGNORE
+    return targets
 
 
 @wrong("last token repeated", "clamp")

@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 from exercises.answers import Claims
-from exercises.multi_token_prediction import mtp_loss_forms_wrong, mtp_loss_wrong
+from exercises.multi_token_prediction import mtp_loss_cost_wrong, mtp_loss_forms_wrong, mtp_loss_wrong
 from exercises.multi_token_prediction.mtp_loss_parts import wide
 
 from mini_moe.course.checking.diagnose import attempt
@@ -12,7 +12,7 @@ from mini_moe.course.exercises.multi_token_prediction.mtp_loss_options import OP
 from mini_moe.data import IGNORE
 from mini_moe.mtp import shifted_targets
 
-ANSWERS = mtp_loss_wrong.ANSWERS + mtp_loss_forms_wrong.ANSWERS
+ANSWERS = mtp_loss_wrong.ANSWERS + mtp_loss_cost_wrong.ANSWERS + mtp_loss_forms_wrong.ANSWERS
 right = ANSWERS.right
 
 

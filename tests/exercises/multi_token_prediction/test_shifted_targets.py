@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from exercises.answers import Claims
 from exercises.multi_token_prediction import shifted_targets_documents_wrong, shifted_targets_wrong
-from exercises.multi_token_prediction.shifted_targets_wrong import refuse_illegal
+from exercises.multi_token_prediction.shifted_targets_parts import refuse_illegal
 
 from mini_moe.data import IGNORE
 

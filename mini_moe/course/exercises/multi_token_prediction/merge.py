@@ -5,7 +5,7 @@ import torch
 from mini_moe.course.checking.exercise import Exercise, Illegal, Property, Wrong, agrees_with, must_equal, refuses
 from mini_moe.course.checking.observe import close
 from mini_moe.course.exercises.multi_token_prediction import merge_join_mistakes, merge_token_mistakes
-from mini_moe.course.exercises.multi_token_prediction.shared import backwards
+from mini_moe.course.exercises.multi_token_prediction.shared import backwards, exact
 from mini_moe.mtp import merge
 
 
@@ -72,11 +72,17 @@ def _meets_its_own_thought(function, hidden, *rest):
         changed = hidden.clone()
         changed[:, j] = hidden[:, j].flip(-1) - 2 * hidden[:, j]
         moved = (function(changed, *rest) != before).any(dim=-1).any(dim=0)
-        if moved.nonzero().flatten().tolist() != [j]:
+        if not moved[j]:
             raise Wrong(
-                f"With another hidden state at position {j} the result has to change there, and nowhere else: the "
-                "tokens are moved, and the hidden states stay where they are.",
-                mistake="another hidden state than that at i",
+                f"With another hidden state at position {j} the result has to change there, and does not: each "
+                "position reads its own, the last ones, too.",
+                mistake="own hidden state not read",
+            )
+        if moved.sum() > 1:
+            raise Wrong(
+                f"With another hidden state at position {j} the result changes elsewhere, too: the hidden states stay "
+                "where they are, and each position reads its own.",
+                mistake="hidden state of another position",
             )
 
 
@@ -93,10 +99,10 @@ def _sizes_are_nothing(function, hidden, tokens, depth, embedding, hnorm, enorm,
     def of(more_h, more_e):
         return function(more_h * hidden, tokens, depth, more_e * embedding, hnorm, enorm, eh_proj, 0.0)
 
-    for what, sizes in (("hidden states", (1e3, 1)), ("embeddings", (1, 1e3))):
+    for what, sizes in (("hidden states", (1024, 1)), ("embeddings", (1, 1024))):
         if not close(of(*sizes), of(1, 1)):
             raise Wrong(
-                f"With eps = 0, {what} 1,000 times as large must make no difference: each has a norm of its own, "
+                f"With eps = 0, {what} 1,024 times as large must make no difference: each has a norm of its own, "
                 "before the two are put together.",
                 mistake=f"size of the {what} not normed away",
             )
@@ -108,7 +114,7 @@ def _zero_at_the_end(function, hidden, tokens, depth, *rest):
     must_equal(
         function(hidden, tokens, depth, *rest),
         function(longer, padded, depth, *rest)[:, : tokens.shape[1]],
-        f"The last {depth} positions, for which no token is left, must read token 0: the result is as if the text "
+        f"At depth {depth} position i reads token 0 where the text ends before i + {depth}: the result is as if it "
         "went on with zeros.",
         "not token 0 at the end",
     )
@@ -123,6 +129,7 @@ EXERCISE = Exercise(
     reference=merge,
     cases=_cases_of_merge,
     properties=(
+        Property("is as exact as its type", exact(merge)),
         Property("position i reads the token at i + depth", _meets_a_later_token),
         Property("position i keeps its own hidden state", _meets_its_own_thought),
         Property("each text is taken by itself", _texts_apart),

@@ -60,6 +60,16 @@ MISTAKES = tuple(
             (lambda h, tokens, depth, table, hn, en, w, eps=1e-6: merge(h, tokens, depth, table, en, hn, w, eps),),
         ),
         (
+            "parts and norms exchanged",
+            "The hidden state stands first, as in equation 21 of the paper, and each part has the weights of the "
+            "other's norm: here the embedding comes first, normed by `enorm_D`.",
+            (
+                lambda h, tokens, depth, table, hn, en, w, eps=1e-6: merged(join=lambda e, h, w: side_by_side(h, e, w))(
+                    h, tokens, depth, table, en, hn, w, eps
+                ),
+            ),
+        ),
+        (
             "one norm's weights for both",
             "Both parts are normed with the same weights: `enorm_D` belongs to the embedding, `hnorm_D` to the hidden "
             "state.",

@@ -59,6 +59,20 @@ def _next_row(tokens, n):
     return later(tokens.reshape(1, -1), n).view(tokens.shape)
 
 
+def _filled(number):
+    """Tokens filled up with ``number(V)``, for the mistakes."""
+
+    def function(h, tokens, depth, table, *rest):
+        end = (later(torch.ones_like(tokens), depth) == 0) * number(len(table))
+        return merged(token=lambda tokens, depth: later(tokens, depth) + end)(h, tokens, depth, table, *rest)
+
+    return function
+
+
+def _zero_result(h, tokens, depth, *rest):
+    return merge(h, tokens, depth, *rest) * later(torch.ones_like(tokens), depth)[..., None]
+
+
 def _left_out(h, tokens, depth, *rest):
     return merge(h, tokens, depth, *rest)[:, : max(tokens.shape[1] - depth, 0)]
 
@@ -165,6 +179,16 @@ MISTAKES = tuple(
                 merged(token=_last_repeated),
                 merged(token=lambda tokens, depth: torch.cat((tokens[:, depth:], tokens[:, -depth:]), dim=1)),
             ),
+        ),
+        (
+            "another token at the end",
+            "The last positions read another token than 0: where the text has ended, it goes on with zeros.",
+            (_filled(lambda V: 1), _filled(lambda V: V - 1)),
+        ),
+        (
+            "zeros as the result",
+            "The last positions are 0: nothing is to be hidden there. They read token 0; their loss does not count.",
+            (_zero_result,),
         ),
         (
             "zeros in place of token 0",

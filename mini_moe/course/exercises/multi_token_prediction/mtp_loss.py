@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from mini_moe.course.checking.diagnose import recognise
 from mini_moe.course.checking.exercise import Exercise, Illegal, Property, Wrong, agrees_with, must_equal, refuses
 from mini_moe.course.checking.observe import close
-from mini_moe.course.exercises.multi_token_prediction.mtp_loss_mistakes import MISTAKES
+from mini_moe.course.exercises.multi_token_prediction import mtp_loss_cost_mistakes, mtp_loss_target_mistakes
 from mini_moe.course.exercises.multi_token_prediction.mtp_loss_options import OPTIONS, cases_of_options
 from mini_moe.course.exercises.multi_token_prediction.mtp_loss_parts import by_position
 from mini_moe.course.exercises.multi_token_prediction.shared import backwards
@@ -33,8 +33,8 @@ def _cases_of_loss(generator):
     yield logits.bfloat16(), tokens
     yield (*map(backwards, draw(2, 4, 6, size=100.0)),)
     logits, tokens = draw(3, 5, 4)
-    yield logits.double(), tokens.int()
-    yield torch.zeros(2, 4, 5), tokens[:2, :4].long()  # it knows nothing
+    yield logits, tokens.int()
+    yield torch.zeros(2, 4, 5), tokens[:2, :4]  # it knows nothing
     yield draw(3, 2, 4)  # too short for a target,
     yield draw(2, 1, 3)  # and shorter still
     yield draw(2, 4, 1)  # a vocabulary of one token
@@ -50,6 +50,17 @@ def _in_float32(function, logits, tokens):
         )
 
 
+def _float64_stays(function, logits, tokens):
+    wide = logits.double()
+    loss = function(wide, tokens)
+    if loss.dtype != torch.float64 or not close(loss, mtp_loss(wide, tokens)):
+        raise Wrong(
+            f"Logits in float64 have a loss of type {loss.dtype}, or with as few digits: float32 *at least* means that "
+            "what is wider stays so. Convert only where the type is not float64.",
+            mistake="float64 narrowed",
+        )
+
+
 def _knows_nothing(function, logits, tokens):
     V, T = logits.shape[-1], tokens.shape[1]
     loss = function(torch.zeros_like(logits), tokens)
@@ -58,7 +69,8 @@ def _knows_nothing(function, logits, tokens):
             loss,
             torch.full_like(loss, math.log(V)),
             f"With equal logits, each of {V} tokens has p = 1/{V}: each target costs ln {V} = {math.log(V):.4g} nats, "
-            "and so does the mean.",
+            "and so does the mean. "
+            f"Yours is {loss:.4g}.",
             "ln V not the cost of knowing nothing",
         )
 
@@ -71,8 +83,8 @@ def _knows_all(function, logits, tokens):
     loss = function(sure, tokens)
     if not abs(loss.item()) < 1e-4:
         raise Wrong(
-            "A module of depth 1 that is certain of the token at i + 2, wherever there is one, and right, must cost "
-            f"nothing. It costs {loss:.4g}: where there is no target its guess must not count.",
+            "A module of depth 1 that is certain of the token at i + 2 wherever there is one, and right, must cost "
+            f"nothing, whatever it guesses where there is none. It costs {loss:.4g}.",
             mistake="certain and right costs something",
         )
 
@@ -162,9 +174,10 @@ EXERCISE = Exercise(
         Property("without any target it is 0", _nothing_to_predict),
         Property("agrees with the library, gradients too", agrees_with(mtp_loss)),
         Property("depth and documents decide what is a target", _obeys_options),
+        Property("float64 stays float64", _float64_stays),
         Property("what `shifted_targets` refuses is refused", refuses(*map(_depth, (-1, -2)), *map(_ids_of, _SHAPES))),
     ),
-    mistakes=MISTAKES,
+    mistakes=(*mtp_loss_target_mistakes.MISTAKES, *mtp_loss_cost_mistakes.MISTAKES),
     hints=(
         "The targets are those of `shifted_targets`. What is left is one cross-entropy: the sum over the targets that "
         "exist, over their number. Mind that this number may be 0, and that logits may have 16 bits.",

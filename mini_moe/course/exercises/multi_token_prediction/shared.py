@@ -2,6 +2,9 @@
 
 import torch
 
+from mini_moe.course.checking.exercise import Wrong
+from mini_moe.course.checking.observe import TOLERANCE
+
 
 def backwards(tensor):
     """The same numbers, in memory from the last dimension to the first: no view of it joins two dimensions."""
@@ -24,3 +27,19 @@ def documents(generator, *rows):
             for i, lengths in enumerate(rows)
         ]
     )
+
+
+def exact(reference):
+    """A property's test: the result, a tensor, is not rounded to a narrower type than it has."""
+
+    def test(function, *case):
+        got, expected = function(*case), reference(*case)
+        near = torch.allclose(got, expected, rtol=TOLERANCE[torch.bfloat16], atol=0.02 * expected.abs().max())
+        if near and torch.equal(got, got.bfloat16().to(got)) and not torch.equal(expected, expected.bfloat16().float()):
+            raise Wrong(
+                f"The result has only the digits of bfloat16, though it is {got.dtype}: somewhere on the way it was "
+                "rounded. Compute in the type of the inputs, or in a wider one.",
+                mistake="rounded",
+            )
+
+    return test

@@ -45,8 +45,8 @@ def _so_far_ahead(function, tokens, depth, *ids):
     if len(distance) and not (distance == depth + 1).all():
         wrong = distance[distance != depth + 1][0].item()
         raise Wrong(
-            f"At depth {depth} a target stands {depth + 1} places on, at i + depth + 1. One of yours is "
-            f"{wrong} on, if it is a token of the text at all.",
+            f"At depth {depth} the target of position i stands at i + {depth + 1}. One of yours stands at "
+            f"i + {wrong}, if it is a token of the text at all.".replace("+ -", "- "),
             mistake="not depth + 1 places on",
         )
 
@@ -77,14 +77,18 @@ def _of_its_document(function, tokens, depth, ids=None):
             "with that of the *target*, depth + 1 places on.",
             mistake="a target of another document",
         )
-    place = _places(tokens)
-    due = [[t + depth + 1 < len(row) and row[t] == row[t + depth + 1] for t in range(len(row))] for row in ids.tolist()]
-    must_equal(
-        (targets == place + depth + 1) & kept,
-        torch.tensor(due),
-        "A position that has its target in its own document must keep it.",
-        "targets left out",
-    )
+    rows = ids.tolist()
+    due = torch.tensor([[row[t] in row[t + depth + 1 : t + depth + 2] for t in range(len(row))] for row in rows])
+    if (due & (targets != _places(tokens) + depth + 1)).any():
+        raise Wrong(
+            "A position that has its target in its own document must keep it.",
+            mistake="targets left out",
+        )
+    if (~due & (targets != IGNORE)).any():
+        raise Wrong(
+            f"Where the document ends before i + depth + 1, the target must be IGNORE, {IGNORE}.",
+            mistake="no IGNORE behind a document",
+        )
 
 
 def _names_of_documents(function, tokens, depth, ids=None):

@@ -42,6 +42,17 @@ def rolled(tokens, ahead):
     return tokens.roll(-ahead, dims=1)
 
 
+def _overwritten(start):
+    """Rolled, with IGNORE from ``start(T, depth)`` on."""
+
+    def move(tokens, ahead):
+        result = rolled(tokens, ahead).long()
+        result[:, start(tokens.shape[1], ahead - 1) :] = IGNORE
+        return result
+
+    return move
+
+
 def _last_repeated(tokens, ahead):
     T = tokens.shape[1]
     return tokens[:, (torch.arange(T) + ahead).clamp(max=T - 1)]
@@ -132,6 +143,16 @@ MISTAKES = tuple(
                 targets(move=rolled, mask=lambda ids, ahead: rolled(ids, ahead) != ids),
                 targets(move=rolled, mask=_never),
                 targets(move=_around_all_rows),
+            ),
+        ),
+        (
+            "one target after the end",
+            "One of the last depth + 1 positions has a target, though there the text has ended: as many as it moves, "
+            "depth + 1, have none. (`[-0:]` is everything.)",
+            tuple(
+                targets(move=_overwritten(start), mask=mask)
+                for start in (lambda T, depth: -depth, lambda T, depth: T - depth, lambda T, depth: max(T - depth, 0))
+                for mask in (None, lambda ids, ahead: rolled(ids, ahead) != ids)
             ),
         ),
         (

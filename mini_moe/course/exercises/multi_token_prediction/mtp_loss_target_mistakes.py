@@ -1,27 +1,13 @@
-"""Lesson 06, `mtp_loss`: the mistakes that people make, but for those that only an option shows."""
-
-import math
+"""Lesson 06, `mtp_loss`: the mistakes that people make with its targets, and in taking the mean."""
 
 import torch
-import torch.nn.functional as F
 
 from mini_moe.course.checking.exercise import Mistake
 from mini_moe.course.exercises.multi_token_prediction.mtp_loss_parts import by_position, lost, mean, nats, wide
 from mini_moe.course.exercises.multi_token_prediction.shifted_targets_mistakes import moved, rolled, targets
-from mini_moe.data import IGNORE
 from mini_moe.mtp import mtp_loss
 
 _right = by_position(mtp_loss)
-
-
-def _changed(change):
-    """The right loss, changed at the end, for the mistakes."""
-    return lambda *case: change(_right(*case))
-
-
-def _with_logits(change):
-    """The loss of ``change(logits)``, for the mistakes."""
-    return lost(widen=lambda logits: change(wide(logits)))
 
 
 def _pairs(of_logits, of_tokens):
@@ -35,38 +21,6 @@ def _pairs(of_logits, of_tokens):
     return function
 
 
-def _hits(logits, goal):
-    return ((logits.argmax(dim=-1) == goal) & (goal != IGNORE)).to(logits)
-
-
-def _probability(logits, goal):
-    there = goal != IGNORE
-    return logits.softmax(dim=-1).gather(-1, goal.where(there, 0)[..., None])[..., 0] * there
-
-
-def _squares(logits, goal):
-    there = goal != IGNORE
-    wanted = F.one_hot(goal.where(there, 0), logits.shape[-1])
-    return (logits.softmax(dim=-1) - wanted).square().sum(dim=-1) * there
-
-
-def _in_type(widen):
-    """With a result in float32 at least, and logits of another type before, for the mistakes."""
-    return lambda logits, *rest: lost(widen=widen)(logits, *rest).to(torch.promote_types(logits.dtype, torch.float32))
-
-
-# The sum over all positions, of the type of the logits. How it is rounded depends on how they are laid out.
-_NARROW = (
-    lambda logits, goal: F.cross_entropy(logits.mT, goal, ignore_index=IGNORE, reduction="sum"),
-    lambda logits, goal: F.cross_entropy(logits.flatten(0, 1), goal.flatten(), ignore_index=IGNORE, reduction="sum"),
-)
-# It is divided, then widened, or the other way round.
-_SHARES = (
-    lambda total, there, depth: (total / there.sum().clamp(min=1)).to(torch.promote_types(total.dtype, torch.float32)),
-    lambda total, there, depth: total.to(torch.promote_types(total.dtype, torch.float32)) / there.sum().clamp(min=1),
-)
-
-
 def _times(factor):
     """``factor(B, T, V)`` times too much, for the mistakes."""
     return lambda logits, *rest: _right(logits, *rest) * factor(*logits.shape)
@@ -78,6 +32,10 @@ def _with_the_end(end):
 
 def _last_repeated(tokens, ahead):
     return tokens[:, (torch.arange(tokens.shape[1]) + ahead).clamp(max=tokens.shape[1] - 1)]
+
+
+def _late(x):
+    return torch.cat((torch.zeros_like(x[:, :1]), x[:, :-1]), dim=1)
 
 
 MISTAKES = tuple(
@@ -150,6 +108,12 @@ MISTAKES = tuple(
             ),
         ),
         (
+            "logits moved to the right",
+            "The logits are moved to the right: at i stand those of i - 1, which are for the token before. Leave them "
+            "where they are; only the tokens move.",
+            (lambda x, *rest: _right(x.roll(1, dims=1), *rest), lambda x, *rest: _right(_late(x), *rest)),
+        ),
+        (
             "mean over all positions",
             "It divides by the number of all positions, B T: those without a target cost nothing, but count. Divide by "
             "the number of targets.",
@@ -171,6 +135,12 @@ MISTAKES = tuple(
             (lost(share=lambda each, there, depth: each.sum()),),
         ),
         (
+            "sum over each text",
+            "The costs of each text are added up, and only these sums averaged: divide by the number of targets, not "
+            "of texts.",
+            (lost(share=lambda each, there, depth: each.sum() / len(each)),),
+        ),
+        (
             "mean of a row, sum over rows",
             "The costs are added up over the texts, or divided by too little: it is the mean over all targets, of all "
             "texts.",
@@ -182,86 +152,13 @@ MISTAKES = tuple(
             (_times(lambda B, T, V: 1 / V),),
         ),
         (
-            "one added to the number",
-            "One is added to the number of targets, so the mean is too small: where there is none, divide by 1, "
+            "something added to the number",
+            "Something is added to the number of targets, so the mean is too small: where there is none, divide by 1, "
             "`clamp(min=1)`.",
-            (lost(share=lambda each, there, depth: each.sum() / (there.sum() + 1)),),
-        ),
-        (
-            "softmax before cross_entropy",
-            "A softmax is taken twice: `cross_entropy` wants logits, and takes it itself.",
-            (_with_logits(lambda x: x.softmax(dim=-1)), _with_logits(lambda x: x.sigmoid())),
-        ),
-        (
-            "softmax over the positions",
-            "The softmax runs over the positions: the tokens of the *vocabulary* compete, `dim=-1`.",
-            (lost(cost=lambda x, goal: -_logs(x.log_softmax(dim=1), goal)),),
-        ),
-        (
-            "bits in place of nats",
-            "This is bits: the loss is in nats, with the natural logarithm.",
-            (_changed(lambda loss: loss / math.log(2)),),
-        ),
-        (
-            "perplexity",
-            "This is the perplexity, the exponential of the loss: give the loss itself.",
-            (_changed(torch.exp), _changed(lambda loss: 2**loss)),
-        ),
-        (
-            "sign turned",
-            "The sign is turned: training would then make the right token *less* likely. A cost is -ln p.",
-            (_changed(torch.neg),),
-        ),
-        (
-            "probability in place of its logarithm",
-            "These are probabilities: the cost of a target is -ln p.",
-            (
-                lost(cost=_probability),
-                lost(cost=lambda logits, goal: -_probability(logits, goal)),
-                lost(cost=lambda logits, goal: (goal != IGNORE).to(logits) - _probability(logits, goal)),
+            tuple(
+                lost(share=lambda each, there, depth, more=more: each.sum() / (there.sum() + more))
+                for more in (1, 0.1, 1e-2, 1e-3, 1e-4)
             ),
-        ),
-        (
-            "hits counted",
-            "It counts how often `argmax` is right, or wrong: that has no gradient, and nothing would be learned from "
-            "it. The cost of a target is -ln p.",
-            (lost(cost=_hits), lost(cost=lambda logits, goal: (goal != IGNORE).to(logits) - _hits(logits, goal))),
-        ),
-        (
-            "squared error",
-            "It takes the squared error of the probabilities: the cost of a target is -ln p, the cross-entropy.",
-            (lost(cost=_squares), lost(cost=lambda x, goal: _squares(x, goal) / x.shape[-1])),
-        ),
-        (
-            "logit in place of probability",
-            "It takes the logits of the targets themselves, without the softmax: -ln p is wanted, and p depends on all "
-            "logits of the position.",
-            (lost(cost=lambda x, goal: -_logs(x, goal)), lost(cost=lambda x, goal: _logs(x, goal))),
-        ),
-        (
-            "lambda included",
-            "The loss is multiplied by lambda: the weight of the module is given where the losses are added up.",
-            (_changed(lambda loss: 0.3 * loss), _changed(lambda loss: 0.1 * loss)),
-        ),
-        (
-            "computed in 16 bits",
-            "Logits of 16 bits are not widened before the softmax, and digits get lost: convert them, `.float()`, "
-            "first.",
-            (
-                _in_type(lambda logits: logits),
-                lost(widen=lambda logits: logits.bfloat16().to(wide(logits))),
-                *(lost(cost=cost, widen=lambda x: x, share=share) for cost in _NARROW for share in _SHARES),
-            ),
-        ),
-        (
-            "rounded",
-            "The loss is rounded, which also takes its gradient away: round where you print.",
-            tuple(_changed(lambda loss, digits=digits: loss.round(decimals=digits)) for digits in (1, 2, 3, 4)),
-        ),
-        (
-            "labels smoothed",
-            "The labels are smoothed: here the target has all of the probability, `label_smoothing=0`.",
-            (lost(cost=lambda x, goal: F.cross_entropy(x.mT, goal, reduction="none", label_smoothing=0.1)),),
         ),
         (
             "only one text",
@@ -279,9 +176,3 @@ MISTAKES = tuple(
     )
     for function in functions
 )
-
-
-def _logs(logs, goal):
-    """The entries of (B, T, V) at the targets, 0 where there is none."""
-    there = goal != IGNORE
-    return logs.gather(-1, goal.where(there, 0)[..., None])[..., 0] * there
