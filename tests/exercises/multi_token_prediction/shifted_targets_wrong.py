@@ -263,11 +263,10 @@ def _(tokens, depth, ids=None):
 
 
 @wrong("refuses a legal input", "a short text")
-@learner_moves
-def _(x, ahead, fill):
-    if ahead >= x.shape[1]:
-        raise ValueError(f"depth must be below {x.shape[1] - 1}, got {ahead - 1}")
-    return F.pad(x[:, ahead:], (0, ahead), value=fill)
+def _(tokens, depth, ids=None):
+    if not 0 <= depth < tokens.shape[1] - 1:
+        raise ValueError(f"depth must be below {tokens.shape[1] - 1}, got {depth}")
+    return learner_moves(lambda x, ahead, fill: F.pad(x[:, ahead:], (0, ahead), value=fill))(tokens, depth, ids)
 
 
 @wrong("the same for every input", "all IGNORE, of one text")

@@ -86,6 +86,24 @@ def _meets_its_own_thought(function, hidden, *rest):
             )
 
 
+def _embedding_first(function, hidden, tokens, depth, embedding, hnorm, enorm, eh_proj, *eps):
+    D = hidden.shape[-1]
+    for what, half, others in (
+        ("second", slice(D, None), (-hidden, embedding)),
+        ("first", slice(D), (hidden, -embedding)),
+    ):
+        cut = eh_proj.clone()
+        cut[:, half] = 0
+        one, other = (function(h, tokens, depth, e, hnorm, enorm, cut, *eps) for h, e in ((hidden, embedding), others))
+        if not close(one, other):
+            part = "hidden state" if what == "second" else "embedding"
+            raise Wrong(
+                f"The {part} meets the {what} D columns of `eh_proj`, and nothing else: the embedding stands first, as "
+                "in the published weights.",
+                mistake="parts meet the wrong columns",
+            )
+
+
 def _texts_apart(function, hidden, tokens, *rest):
     alone = [function(hidden[b : b + 1], tokens[b : b + 1], *rest) for b in range(len(tokens))]
     if not close(function(hidden, tokens, *rest), torch.cat(alone)):
@@ -134,6 +152,7 @@ EXERCISE = Exercise(
         Property("position i keeps its own hidden state", _meets_its_own_thought),
         Property("each text is taken by itself", _texts_apart),
         Property("neither part outweighs the other by its size", _sizes_are_nothing),
+        Property("the embedding stands first, then the hidden state", _embedding_first),
         Property("at the end of the text it reads token 0", _zero_at_the_end),
         Property("agrees with the library, gradients too", agrees_with(merge)),
         Property("a depth below 1 is refused", refuses(*map(_depth, (0, -1, -2)))),

@@ -57,7 +57,7 @@ def _none_at_the_end(function, tokens, depth, *ids):
     expected = (torch.arange(T) >= T - depth - 1).expand_as(ignored)
     if (expected & ~ignored).any():
         raise Wrong(
-            f"Of the last {depth + 1} positions, from which depth + 1 places on there is no text, each must have the "
+            f"At depth {depth} the text ends before i + {depth + 1} at some positions, the last: these must have the "
             f"target IGNORE, {IGNORE}.",
             mistake="targets after the end",
         )
