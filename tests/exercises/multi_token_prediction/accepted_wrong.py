@@ -105,6 +105,25 @@ def _(logits, draft_logits):
     return (logits[:, 1:].argmax(-1) - draft_logits[:, :-1].argmax(-1)).bool()
 
 
+@wrong("all or nothing")
+def _(logits, draft_logits):
+    same = logits[:, 1:].argmax(-1) == draft_logits[:, :-1].argmax(-1)
+    return same.all(1)[:, None].repeat(1, same.shape[1])
+
+
+@wrong("near logits not told apart", "bfloat16")
+def _(logits, draft_logits):
+    return logits[:, 1:].bfloat16().argmax(-1) == draft_logits[:, :-1].bfloat16().argmax(-1)
+
+
+@wrong("near logits not told apart", "a tolerance")
+def _(logits, draft_logits):
+    choice, guess = (
+        (x > x.amax(-1, keepdim=True) - 5e-3).int().argmax(-1) for x in (logits[:, 1:].float(), draft_logits[:, :-1])
+    )
+    return choice == guess
+
+
 @wrong("always the same verdict", "all")
 def _(logits, draft_logits):
     return torch.ones(logits.shape[0], logits.shape[1] - 1, dtype=torch.bool)

@@ -160,6 +160,13 @@ def _(e, h, enorm, hnorm, w, eps):
     return F.linear(torch.cat((rms_norm(e, enorm, 0.0), rms_norm(h, hnorm, 0.0)), dim=-1), w)
 
 
+@wrong("scaled before the norm", "by the root of D")
+@learner_joins
+def _(e, h, enorm, hnorm, w, eps):
+    e = rms_norm(e * e.shape[-1] ** 0.5, enorm, eps)
+    return F.linear(torch.cat((e, rms_norm(h, hnorm, eps)), dim=-1), w)
+
+
 @wrong("another default", "1e-5")
 def _(hidden, tokens, depth, embedding, hnorm, enorm, w, eps=1e-5):
     refuse_illegal(depth)

@@ -43,6 +43,21 @@ def _undecided(logits):
     return bool(((logits == logits.amax(dim=-1, keepdim=True)).sum(dim=-1) > 1).any())
 
 
+def _near_ones_told_apart(function, logits, draft):
+    def right(low, high):
+        """Whether it knows that of these two logits the second is the higher one, wherever it stands."""
+        model, guess = torch.tensor([[[0.0, 0.0], [low, high]]]), torch.tensor([[[0.0, 1.0], [0.0, 0.0]]])
+        turns = [(x, y) for x in (model, model.flip(-1)) for y in (guess, guess.flip(-1))]
+        return all(close(function(*pair), accepted(*pair)) for pair in turns)
+
+    if right(0.0, 10.0) and not right(10.0, 10.001):
+        raise Wrong(
+            "Of the model's logits 10 and 10.001 the second is higher, yet it is not taken for the choice, or not it "
+            "alone: is something rounded to 16 bits, or near enough?",
+            mistake="near logits not told apart",
+        )
+
+
 def _always_right(function, logits, draft):
     if _undecided(logits):
         return
@@ -117,6 +132,7 @@ EXERCISE = Exercise(
     reference=accepted,
     cases=_cases_of_accepted,
     properties=(
+        Property("near logits are told apart", _near_ones_told_apart),
         Property("a module that is always right is always accepted", _always_right),
         Property("one that is always wrong is never accepted", _always_wrong),
         Property("only the choice counts, not how sure it is", _only_the_choice),

@@ -128,6 +128,14 @@ MISTAKES = tuple(
             (compared(equal=torch.ne),),
         ),
         (
+            "all or nothing",
+            "A text's drafts are accepted together, or not at all: each position is a draft by itself.",
+            (
+                _with_logits(lambda p, q: (chosen(p) == chosen(q)).all(dim=-1, keepdim=True).expand(p.shape[:2])),
+                _with_logits(lambda p, q: (chosen(p) == chosen(q)).any(dim=-1, keepdim=True).expand(p.shape[:2])),
+            ),
+        ),
+        (
             "always the same verdict",
             "All drafts are accepted, or none, whatever the logits are: compare the tokens that the two choose.",
             tuple(lambda logits, draft, verdict=verdict: logits[:, 1:, 0] * 0 == verdict for verdict in (0, 1)),

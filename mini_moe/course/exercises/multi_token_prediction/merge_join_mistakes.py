@@ -151,6 +151,15 @@ MISTAKES = tuple(
             ),
         ),
         (
+            "scaled before the norm",
+            "The embedding is multiplied by the root of D, or by another number, before its norm: that takes the size "
+            "out again, all but eps. Look up, and norm.",
+            tuple(
+                merged(look_up=lambda tokens, table, by=by: by(table.shape[1]) * F.embedding(tokens, table))
+                for by in (lambda D: D**0.5, lambda D: D**-0.5)
+            ),
+        ),
+        (
             "added in place of joined",
             "The two parts are added, and what is of which is lost: put them side by side, 2 D numbers, and `eh_proj` "
             "learns how to mix them.",

@@ -164,6 +164,7 @@ MISTAKES = tuple(
             (
                 _in_type(lambda logits: logits),
                 lost(widen=lambda logits: logits.bfloat16().to(wide(logits))),
+                lost(widen=lambda logits: logits.half().to(wide(logits))),
                 *(lost(cost=cost, widen=lambda x: x, share=share) for cost in _NARROW for share in _SHARES),
             ),
         ),
