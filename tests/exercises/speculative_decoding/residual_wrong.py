@@ -187,6 +187,20 @@ def _(p, q):
     return lacking / lacking.sum(0, keepdim=True)
 
 
+@wrong("rounded", "two digits")
+def _(p, q):
+    lacking = (p - q).clamp(min=0)
+    total = lacking.sum(-1, keepdim=True)
+    return torch.where(total > 0, (lacking / total).round(decimals=2), p.round(decimals=2))
+
+
+@wrong("rounded", "16 bits")
+def _(p, q):
+    lacking = (p.half() - q.half()).clamp(min=0)
+    total = lacking.sum(-1, keepdim=True)
+    return torch.where(total > 0, lacking / total, p.half()).to(p.dtype)
+
+
 @wrong("divided by something else", "by its length")
 def _(p, q):
     return F.normalize((p - q).relu(), dim=-1)

@@ -59,6 +59,11 @@ def _(acceptance, overhead):
     return 1 + acceptance / overhead + 1
 
 
+@wrong("brackets missing on both sides", "and a 1")
+def _(acceptance, overhead):
+    return 1 + acceptance / overhead
+
+
 @wrong("gain and cost subtracted")
 def _(acceptance, overhead):
     _checked(acceptance, overhead)
@@ -142,6 +147,23 @@ def _(acceptance, overhead):
 def _(acceptance, overhead):
     _checked(acceptance, overhead)
     return (1 + acceptance) / (1 - overhead)
+
+
+@wrong("only some tokens divided", "an accepted pass as if it were free")
+def _(acceptance, overhead):
+    return acceptance * 2 + (1 - acceptance) / (1 + overhead)
+
+
+@wrong("only some tokens divided", "the model's own")
+def _(acceptance, overhead):
+    _checked(acceptance, overhead)
+    return 1 / (1 + overhead) + acceptance
+
+
+@wrong("multiplied by 1 - overhead")
+def _(acceptance, overhead):
+    tokens = 1 + acceptance
+    return tokens - overhead * tokens
 
 
 @wrong("times averaged")

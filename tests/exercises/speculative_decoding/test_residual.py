@@ -79,6 +79,18 @@ def _(p, q):
     return torch.where(total < 1e-4, p, lacking / total)
 
 
+@wrong("p, if one token is equal")
+def _(p, q):
+    lacking = (p - q).clamp(min=0)
+    return torch.where((p == q).any(-1, keepdim=True), p, lacking / lacking.sum(-1, keepdim=True))
+
+
+@wrong("something added to the sum")
+def _(p, q):
+    lacking = (p - q).clamp(min=0)
+    return torch.where((p == q).all(-1, keepdim=True), p, lacking / (lacking.sum(-1, keepdim=True) + 1e-8))
+
+
 @wrong("something added to each token", "clamped at it")
 def _(p, q):
     lacking = (p - q).clamp(min=1e-10)

@@ -53,8 +53,7 @@ def _(acceptance, overhead):
 
 @wrong("returns None")
 def _(acceptance, overhead):
-    if 0 <= acceptance <= 1 and overhead >= 0:
-        print((1 + acceptance) / (1 + overhead), end="")
+    round((1 + acceptance) / (1 + overhead), 3)
 
 
 @right("as the library has it, by other names")

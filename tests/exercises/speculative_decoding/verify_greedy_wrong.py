@@ -130,6 +130,55 @@ def _(logits, draft):
     return accepted, torch.where(accepted, logits[:, 1].argmax(-1), logits[:, 0].argmax(-1))
 
 
+@wrong("among the best", "and the next token by its own comparison")
+def _(logits, draft):
+    best = logits[:, 0].topk(min(2, logits.shape[-1])).indices
+    says = logits.argmax(-1)
+    return (best == draft[:, None]).any(-1), torch.where(says[:, 0] == draft, says[:, 1], says[:, 0])
+
+
+@wrong("looked for at both places", "any")
+def _(logits, draft):
+    says = logits.argmax(-1)
+    accepted = (says[:, 0] == draft) | (says[:, 1] == draft)
+    return accepted, torch.where(accepted, says[:, 1], says[:, 0])
+
+
+@wrong("looked for at both places", "all")
+def _(logits, draft):
+    says = logits.argmax(-1)
+    accepted = (says == draft[:, None]).all(-1)
+    return accepted, torch.where(accepted, says[:, 1], says[:, 0])
+
+
+@wrong("the second best in place of a rejected draft")
+def _(logits, draft):
+    order = logits.sort(dim=-1, descending=True, stable=True).indices
+    accepted = order[:, 0, 0] == draft
+    return accepted, torch.where(accepted, order[:, 1, 0], order[:, 0, min(1, order.shape[-1] - 1)])
+
+
+@wrong("rounded to 16 bits")
+def _(logits, draft):
+    says = logits.to(torch.bfloat16).argmax(-1)
+    accepted = says[:, 0] == draft
+    return accepted, torch.where(accepted, says[:, 1], says[:, 0])
+
+
+@wrong("exp of large numbers", "a softmax by hand")
+def _(logits, draft):
+    e = torch.exp(logits)
+    says = (e / e.sum(-1, keepdim=True)).argmax(-1)
+    accepted = says[:, 0] == draft
+    return accepted, torch.where(accepted, says[:, 1], says[:, 0])
+
+
+@wrong("values compared")
+def _(logits, draft):
+    accepted = logits[:, 0].amax(-1) == draft
+    return accepted, torch.where(accepted, logits[:, 1].argmax(-1), logits[:, 0].argmax(-1))
+
+
 @wrong("by a threshold", "more likely than not")
 def _(logits, draft):
     p = logits[:, 0].softmax(-1)[torch.arange(len(draft)), draft]

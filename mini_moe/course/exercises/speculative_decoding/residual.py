@@ -5,7 +5,7 @@ import torch.nn.functional as F
 
 from mini_moe.course.checking.exercise import Exercise, Property, Wrong, agrees_with
 from mini_moe.course.checking.observe import close
-from mini_moe.course.exercises.speculative_decoding.residual_mistakes import MISTAKES
+from mini_moe.course.exercises.speculative_decoding import residual_equal_mistakes, residual_mistakes
 from mini_moe.speculative import residual
 
 
@@ -66,7 +66,7 @@ def _is_distribution(function, p, q):
     sums = result.sum(dim=-1)
     if not close(sums, torch.ones_like(sums)):
         raise Wrong(
-            f"Each row must add up to 1: the sums are {[float(f'{one:.4g}') for one in sums.tolist()][:6]}.",
+            f"Each row must add up to 1: the sums are {[float(f'{one:.9g}') for one in sums.tolist()][:6]}.",
             mistake="not a distribution",
         )
 
@@ -86,7 +86,7 @@ def _never_what_q_gave_enough_of(function, p, q):
     if (result[unequal & (p <= q)] != 0).any():
         raise Wrong(
             "Where q is at least p, a token was drafted often enough: after a rejection it must never be drawn, and "
-            "its share must be 0, not a little more.",
+            "its share must be exactly 0.",
             mistake="drawn though q gave enough",
         )
 
@@ -127,7 +127,7 @@ EXERCISE = Exercise(
         Property("each row is taken by itself", _rows_apart),
         Property("agrees with the library", agrees_with(residual, constants=("p_BV", "q_BV"))),
     ),
-    mistakes=MISTAKES,
+    mistakes=residual_mistakes.MISTAKES + residual_equal_mistakes.MISTAKES,
     hints=(
         "A drafted token stays with the share min(p, q). To make p of it, how much of each token is still lacking? Of "
         "which tokens is nothing lacking?",

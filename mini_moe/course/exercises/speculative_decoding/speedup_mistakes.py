@@ -50,7 +50,8 @@ MISTAKES = tuple(
         ),
         (
             "brackets missing on both sides",
-            "`1 + a / b + 1` divides only `a` by `b`: put the sum above and the sum below into brackets.",
+            "Only the acceptance is divided, and only by the overhead: `a / b` comes before any `+`. All tokens of a "
+            "pass go above, and all of its time below, each sum in brackets.",
             (lambda a, o: 1 + a / o, lambda a, o: 2 + a / o),
         ),
         (
@@ -122,6 +123,22 @@ MISTAKES = tuple(
             "overhead as a saving",
             "The overhead makes a pass shorter here, 1 - overhead: it makes it longer.",
             (lambda a, o: (1 + a) / (1 - o),),
+        ),
+        (
+            "only some tokens divided",
+            "Only a part of the tokens is divided by the time of a pass: drafts are made in every pass, so all tokens "
+            "are divided by it.",
+            (
+                lambda a, o: 1 / (1 + o) + a,
+                lambda a, o: 2 * a + (1 - a) / (1 + o),
+                lambda a, o: 2 * a / (1 + o) + (1 - a),
+            ),
+        ),
+        (
+            "multiplied by 1 - overhead",
+            "It multiplies by 1 - overhead, which is near 1 / (1 + overhead) only for a small one: divide by the time "
+            "of a pass.",
+            (lambda a, o: (1 + a) * (1 - o), lambda a, o: max(0.0, (1 + a) * (1 - o))),
         ),
         (
             "times averaged",

@@ -50,7 +50,9 @@ def _with_equal_ones(generator):
     """Logits of which the highest comes twice or more in most places, (5, 2, 4), one row of either place all equal."""
     first = torch.tensor(((0, 1, 1, 0), (0, 1, 1, 0), (0, 0, 0, 0), (1, 0, 0, 1), (0, 0, 1, 1)))
     second = torch.tensor(((1, 0, 1, 0), (0, 0, 1, 1), (0, 1, 0, 1), (0, 1, 1, 0), (0, 0, 0, 0)))
-    return torch.stack((first, second), dim=1) - torch.randint(9, (5, 2, 1), generator=generator).float()
+    lower = torch.randint(1, 9, (5, 2, 1), generator=generator)
+    lower[0] = 0  # there the highest logit is 1, as the draft is
+    return (torch.stack((first, second), dim=1) - lower).float()
 
 
 def _undecided(logits):

@@ -18,6 +18,7 @@ from mini_moe.course.exercises.speculative_decoding.verify_greedy_parts import (
     of_draft,
     one_verdict,
     right,
+    second_best,
     verified,
     where_right,
 )
@@ -38,6 +39,19 @@ MISTAKES = tuple(
             "The two places are exchanged: the first is that of the last token, whose logits judge the draft; the "
             "second is that of the draft.",
             (verified(*_SECOND_PLACE, exchanged), verified(choose=lambda x: chosen(x).flip(1))),
+        ),
+        (
+            "looked for at both places",
+            "The draft is looked for at both places: only the first says what belongs in its place; the second says "
+            "what comes after it.",
+            tuple(
+                verified(accept, after)
+                for accept in (
+                    lambda says, draft: (says == draft[:, None]).any(dim=1),
+                    lambda says, draft: (says == draft[:, None]).all(dim=1),
+                )
+                for after in (by_verdict, where_right)
+            ),
         ),
         (
             "next token from the other place",
@@ -68,6 +82,16 @@ MISTAKES = tuple(
             "A rejected draft comes back as the next token: it is dropped, and what the model says at the first place "
             "takes its place.",
             (verified(after=lambda accepted, first, second, draft: torch.where(accepted, second, draft)),),
+        ),
+        (
+            "the second best in place of a rejected draft",
+            "In place of a rejected draft comes the model's *second* choice: its first choice was not the draft, so it "
+            "is this that belongs there.",
+            (
+                second_best(lambda x: x.topk(min(2, x.shape[-1])).indices),
+                second_best(lambda x: x.argsort(dim=-1, descending=True, stable=True)[:, :2]),
+                second_best(lambda x: x.argsort(dim=-1, stable=True)[:, -2:].flip(-1)),
+            ),
         ),
         (
             "nothing in place of a rejected draft",
@@ -101,26 +125,40 @@ MISTAKES = tuple(
         ),
         (
             "always the same verdict",
-            "All drafts are accepted, or none, whatever the logits are: compare each with what the model says.",
+            "All drafts are accepted here, or none, right ones as wrong ones: compare each with the *token* that the "
+            "model says, `argmax`.",
             tuple(verified(always(verdict), after) for verdict in (True, False) for after in (by_verdict, where_right)),
+        ),
+        (
+            "values compared",
+            "The draft is compared with the highest *logit*, or its probability: compare it with the token that has it, "
+            "`argmax`.",
+            (
+                *by_logits(lambda logits, draft: logits.amax(dim=-1) == draft),
+                *by_logits(lambda logits, draft: logits.softmax(dim=-1).amax(dim=-1) == draft),
+            ),
         ),
         (
             "among the best",
             "It is enough to be among the model's best few: then a text is written that it would not write itself. "
             "Only its first choice counts.",
-            tuple(by_logits(among(k)) for k in (2, 3, 4, 5, 10)),
+            tuple(function for k in (2, 3, 4, 5, 10) for function in by_logits(among(k))),
         ),
         (
             "by a threshold",
             "It asks whether the draft is probable enough: a token below the threshold may be the model's choice, and "
             "one above it may not. Compare the draft with the choice.",
-            tuple(by_logits(likely(least)) for least in (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)),
+            tuple(
+                function
+                for least in (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+                for function in by_logits(likely(least))
+            ),
         ),
         (
             "nearly as likely",
             "A draft that is nearly as likely as the model's choice is accepted: the text would not be that without "
             "drafts. Only the choice itself counts.",
-            tuple(by_logits(near_best(part)) for part in (0.1, 0.25, 0.3, 0.5, 0.75)),
+            tuple(function for part in (0.1, 0.25, 0.3, 0.5, 0.75) for function in by_logits(near_best(part))),
         ),
         (
             "accepted if all are",
@@ -164,7 +202,7 @@ MISTAKES = tuple(
             "all of equals accepted",
             "Where the model's highest logit comes twice, either token is accepted: the model says only one, the "
             "first, which `argmax` takes. Compare the tokens.",
-            (by_logits(lambda logits, draft: of_draft(logits, draft) == logits.amax(dim=-1)),),
+            by_logits(lambda logits, draft: of_draft(logits, draft) == logits.amax(dim=-1)),
         ),
         (
             "last of equals",
@@ -173,6 +211,25 @@ MISTAKES = tuple(
                 verified(choose=last_of_equals),
                 verified(choose=lambda x: torch.stack((last_of_equals(x[:, 0]), chosen(x[:, 1])), dim=1)),
                 verified(choose=lambda x: torch.stack((chosen(x[:, 0]), last_of_equals(x[:, 1])), dim=1)),
+            ),
+        ),
+        (
+            "rounded to 16 bits",
+            "The logits are rounded to 16 bits before the choice, in which near ones become equal and large ones "
+            "infinite: compare them as they are.",
+            (verified(choose=lambda x: chosen(x.bfloat16())), verified(choose=lambda x: chosen(x.half()))),
+        ),
+        (
+            "exp of large numbers",
+            "exp of a large logit is infinite, and of a very negative one 0, so that choices become equal or NaN: "
+            "logits are compared as they are.",
+            tuple(
+                verified(choose=choose)
+                for exp in (torch.exp, lambda x: x.exp() / x.exp().sum(dim=-1, keepdim=True))
+                for choose in (
+                    lambda x, exp=exp: chosen(exp(x)),
+                    lambda x, exp=exp: torch.stack((chosen(exp(x[:, 0])), chosen(x[:, 1])), dim=1),
+                )
             ),
         ),
         (

@@ -37,13 +37,23 @@ def verified(accept=right, after=by_verdict, choose=chosen):
 
 
 def by_logits(accept):
-    """Accepted where ``accept(logits of the first place, draft)``."""
+    """Accepted where ``accept(logits of the first place, draft)``: with the next token by that, and by the truth."""
 
-    def function(logits, draft):
-        accepted = accept(logits[:, 0], draft)
-        return accepted, torch.where(accepted, chosen(logits[:, 1]), chosen(logits[:, 0]))
+    def with_next(after):
+        def function(logits, draft):
+            accepted = accept(logits[:, 0], draft)
+            return accepted, after(accepted, chosen(logits[:, 0]), chosen(logits[:, 1]), draft)
 
-    return function
+        return function
+
+    return with_next(by_verdict), with_next(where_right)
+
+
+def second_best(best):
+    """In place of a rejected draft the last of ``best(logits of the first place)``."""
+    return lambda logits, draft: verified(
+        after=lambda accepted, first, second, draft: torch.where(accepted, second, best(logits[:, 0])[:, -1])
+    )(logits, draft)
 
 
 def of_draft(x, draft):
