@@ -9,8 +9,8 @@ QUIZZES = (
         "the speed. Can that be?",
         (
             Option("Yes, if the module is good: at an acceptance of 90 % it is 4 times or so.", "Acceptance is a "
-                   "share of drafts, and there is one draft to a pass: at 90 %, 100 passes give 190 tokens. No module, "
-                   "however good, makes two tokens of one draft."),
+                   "share of drafts, and there is one draft to a pass: at 90 %, 100 passes give 190 tokens. That is "
+                   "1.9 times as many, before anything is paid for the drafts."),
             Option("Yes, on a large enough model: there the draft costs next to nothing beside a pass.", "That brings "
                    "the overhead to 0, no further. A pass still gives two tokens at most, on a model of any size, and "
                    "costs at least what it cost before."),
@@ -55,9 +55,9 @@ QUIZZES = (
             Option("It stays as good on average, but other words stand in it.", "So it is where tokens are *drawn*: "
                    "their distribution is the model's own, while a single text may be another. Here nothing is left "
                    "to chance: the likeliest token is one and the same."),
-            Option("It has gaps: where a draft was rejected, no token is written in that pass.", "The pass has read the "
-                   "last token, too, and its logits tell what belongs in the draft's place. So each pass gives at "
-                   "least one token."),
+            Option("It has gaps: where a draft was rejected, no token is written.", "The pass has read the last token, "
+                   "too, and its logits tell what belongs in the draft's place. So each pass gives at least one "
+                   "token."),
         ),
     ),
 )  # fmt: skip
