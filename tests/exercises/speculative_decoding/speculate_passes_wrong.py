@@ -40,7 +40,7 @@ wrong("reads again what the cache holds")(
     learner_drafts(read=lambda extend, text, guess: last_two(extend([*text[-2:], guess], len(text) - 2)))
 )
 wrong("something else than a new draft read", "another token")(
-    learner_drafts(read=lambda extend, text, guess: last_two(extend([text[-1], text[-1]], len(text) - 1))[:1] * 2)
+    learner_drafts(read=lambda extend, text, guess: last_two(extend([text[-1], text[-1]], len(text) - 1))[:1])
 )
 
 

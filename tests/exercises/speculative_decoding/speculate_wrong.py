@@ -55,7 +55,15 @@ wrong("too many tokens", "one more asked for")(
         result=lambda text, prompt, count: text[len(prompt) : len(prompt) + count + 1], count_of=lambda n: n + 1
     )
 )
-wrong("a token too few")(learner_writes(result=lambda text, prompt, count: text[len(prompt) :][:-1][:count]))
+wrong("accepted and rejected exchanged", "compared by `!=`")(
+    learner_writes(
+        lambda different, guess, following: [guess, following] if different else [following],
+        verify=lambda logits, guess: (
+            (logits[:, 0].argmax(-1) != guess),
+            logits.argmax(-1)[:, int(logits[0, 0].argmax() != guess)],
+        ),
+    )
+)
 wrong("a token too few", "stopped early")(learner_writes(count_of=lambda count: count - 1))
 wrong("a token too few", "cut at the last place")(
     learner_writes(result=lambda text, prompt, count: text[len(prompt) : len(prompt) + count - 1])

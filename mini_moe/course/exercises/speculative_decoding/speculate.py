@@ -1,5 +1,7 @@
 """Lesson 07, `speculate`: one text, written with one drafted token to a pass."""
 
+import itertools
+
 import torch
 
 from mini_moe.course.checking.exercise import Exercise, Property, Wrong, agrees_with
@@ -8,6 +10,7 @@ from mini_moe.course.exercises.speculative_decoding.speculate_toy import KINDS, 
 from mini_moe.speculative import speculate
 
 RIGHT, WRONG, SOME = KINDS
+MORE = 6  # tokens, in texts that are too short to show what was meant
 
 
 def _cases_of_speculate(generator):
@@ -63,7 +66,7 @@ def _reads_what_is_new(function, extend, draft, prompt, max_new_tokens):
                 continue
             start, tokens = seen
             if start < held:
-                raise _read_again(start, tokens, held, known, reads)
+                raise _read_again(start, tokens, held, known, reads, guess)
             if reads and len(tokens) > 2:
                 raise Wrong(
                     f"A pass reads {len(tokens)} tokens. Here it is two: the last one of the text, and one draft.",
@@ -79,7 +82,7 @@ def _reads_what_is_new(function, extend, draft, prompt, max_new_tokens):
             held, reads, guess = start + len(tokens) - in_vain, reads + 1, None
 
 
-def _read_again(start, tokens, held, known, reads):
+def _read_again(start, tokens, held, known, reads, guess):
     """The `Wrong` of a pass that begins before the end of what the cache holds and needs no change."""
     if start == 0 and held > 1:
         return Wrong(
@@ -87,13 +90,14 @@ def _read_again(start, tokens, held, known, reads):
             "that one, and give its place as `start`.",
             mistake="reads the whole text again",
         )
-    if reads == 1 and start == known - 2:
+    again = start == known - 2 and len(tokens) == (1 if guess is None else 2)
+    if again and reads == 1:
         return Wrong(
             "The pass over the prompt tells the first new token already, in its last row of logits: take it, or the "
             "prompt's last token is read twice.",
             mistake="first token not taken from the prompt's pass",
         )
-    if start == known - 2 and len(tokens) <= 2:
+    if again:
         return Wrong(
             "Where the draft is accepted, the pass tells one more token, in its second row: take it, too. Here the "
             "draft is read once more to get it, and no pass is saved.",
@@ -107,31 +111,36 @@ def _read_again(start, tokens, held, known, reads):
 
 
 def _drafts_from_the_text(function, extend, draft, prompt, max_new_tokens):
+    count = max_new_tokens + MORE
     model, drafts, log = watched(extend, RIGHT)
-    text = extend.written(prompt, max_new_tokens + 2 * len(prompt) + 10)
-    function(model, drafts, list(prompt), max_new_tokens)
-    known = len(prompt)
+    text = extend.written(prompt, count + 10)
+    function(model, drafts, list(prompt), count)
+    known, pairs = len(prompt), []
     for what, *seen in log:
         if what == "read":
             known, _ = _known(text, known, *seen)
-        elif known < len(prompt) + max_new_tokens and list(seen[0]) != text[:known]:
-            raise _drafted_from(list(seen[0]), text[:known], len(prompt))
+        elif known < len(prompt) + count:
+            pairs.append((list(seen[0]), text[:known]))
+    if any(given != due for given, due in pairs):
+        raise _drafted_from(pairs, len(prompt))
 
 
-def _drafted_from(given, due, length):
-    """The `Wrong` of a draft that was not made from the text ``due``, which begins with a prompt of this length."""
-    if given == due[:-1]:
+def _drafted_from(pairs, length):
+    """The `Wrong` of drafts made from the first of each of the pairs, in place of the second, a text that begins with a
+    prompt of this length."""
+    if all(given == due[:-1] for given, due in pairs):
         return Wrong(
             "`draft` is given the text without its last token, and so guesses that one, which is known. Give it the "
             "text with all that is known so far.",
             mistake="draft without the last token",
         )
-    if given == due[length:]:
+    if all(given == due[length:] for given, due in pairs):
         return Wrong(
             "`draft` is given the new tokens alone: the prompt is part of the text that it is to continue.",
             mistake="draft without the prompt",
         )
-    if given == due[len(due) - len(given) :]:
+    given, due = next(pair for pair in pairs if pair[0] != pair[1])
+    if all(given == due[len(due) - len(given) :] for given, due in pairs):
         return Wrong(
             f"`draft` is given the last {len(given)} of {len(due)} tokens: it is to continue the whole text.",
             mistake="draft from a part of the text",
@@ -143,20 +152,20 @@ def _drafted_from(given, due, length):
 
 
 def _saves_passes(function, extend, draft, prompt, max_new_tokens):
-    for kind in KINDS:
+    for count, kind in itertools.product((max_new_tokens + MORE, max_new_tokens), KINDS):
         passes, drafted = [], 0
         for decode in (function, speculate):
             model, drafts, log = watched(extend, kind)
-            decode(model, drafts, list(prompt), max_new_tokens)
+            decode(model, drafts, list(prompt), count)
             passes.append(model.passes)
             drafted += decode is function and any(what == "draft" for what, *_ in log)
         mine, enough = passes
         if mine <= enough:
             continue
-        so = f"With drafts that are {kind} it takes {mine} passes for {max_new_tokens} tokens, where {enough} suffice"
+        so = f"With drafts that are {kind} it takes {mine} passes for {count} tokens, where {enough} suffice"
         if not drafted:
             raise Wrong(f"{so}: it never asks `draft`, and so gets one token of a pass.", mistake="never drafts")
-        if mine >= max_new_tokens and enough < max_new_tokens:
+        if mine >= count > enough:
             raise Wrong(
                 f"{so}. Read last token and draft in *one* pass: it tells whether the draft is right, and what follows "
                 "it.",
@@ -199,9 +208,9 @@ EXERCISE = Exercise(
         "The pass over the prompt gives the first token. From then on the last token of the text is always one that "
         "the model has not read. Each pass reads it, and a guess after it. Where does that last token stand, if the "
         "text has n tokens?",
-        "`verify_greedy` takes a batch: `logits_2V[None]` is a batch of one. If the draft is accepted, the text grows by the "
-        "draft and the next token, else by the next token alone. `start` follows from the text's length: so a rejected "
-        "draft is overwritten by itself. The last pass may give one token more than was asked for.",
+        "`verify_greedy` takes a batch: `logits_2V[None]` is a batch of one. If the draft is accepted, the text grows "
+        "by the draft and the next token, else by the next token alone. `start` follows from the text's length: so a "
+        "rejected draft is overwritten by itself. The last pass may give one token more than was asked for.",
         "Before the loop: a list of the prompt's tokens, and one pass over it, of whose logits (length, V) the last "
         "row gives a token. While there are too few: a guess from the whole list; logits (2, V) of two tokens, read "
         "from the place of the last one, the list's length - 1; two results of `verify_greedy`, each (1,); one or two "

@@ -136,7 +136,11 @@ MISTAKES = tuple(
             "accepted and rejected exchanged",
             "Two tokens are added where the draft is *rejected*, and one where it is accepted: it is the other way "
             "round.",
-            (decoding(accept=lambda guess, logits, says: guess != says[0]),),
+            (
+                decoding(accept=lambda guess, logits, says: guess != says[0]),
+                decoding(grow=lambda accepted, guess, says: [says[1]] if accepted else [guess, says[0]]),
+                decoding(grow=lambda accepted, guess, says: [says[0]] if accepted else [guess, says[0]]),
+            ),
         ),
         (
             "draft compared with the second row",

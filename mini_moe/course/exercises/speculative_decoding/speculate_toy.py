@@ -78,7 +78,7 @@ class Model:
 
 
 class Draft:
-    """``draft`` of one of the ``KINDS``. Where it is wrong, it guesses the second likeliest token."""
+    """``draft`` of one of the ``KINDS``. Its wrong guesses are the second likeliest token or the least likely."""
 
     def __init__(self, model, kind, log=None):
         self.model, self.kind, self.log = model.anew(), kind, log
@@ -93,7 +93,8 @@ class Draft:
             says = "`draft` takes a text, a list of tokens; it is given a single number."
             raise Wrong(says, mistake="draft not given a text") from error
         wrong = {"always right": False, "always wrong": True}.get(self.kind, len(text) % 3 == 0)
-        guess = self.model.ranked(text)[min(int(wrong), self.model.V - 1)]
+        ranked = self.model.ranked(text)
+        guess = ranked[0] if not wrong else ranked[1 % len(ranked)] if len(text) % 2 else ranked[-1]
         if self.log is not None:
             self.log.append(("draft", tuple(text), guess))
         return guess
