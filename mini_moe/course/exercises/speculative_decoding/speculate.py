@@ -111,6 +111,8 @@ def _read_again(start, tokens, held, known, reads, guess):
 
 
 def _drafts_from_the_text(function, extend, draft, prompt, max_new_tokens):
+    if extend.V < 4 or len(prompt) < 2:
+        return  # one part of so plain a text may be the same as another
     count = max_new_tokens + MORE
     model, drafts, log = watched(extend, RIGHT)
     text = extend.written(prompt, count + 10)

@@ -91,11 +91,12 @@ def _with_zeros(generator):
 
 
 def _unlike_the_likeliest(generator):
-    """A draft that goes though the model finds nothing likelier, and one that stays where the likeliest would go."""
-    p = torch.rand(2, 2, 4, generator=generator).add(0.1)
-    p[:, 0] = torch.tensor(((0.25, 0.25, 0.25, 0.25), (0.5, 0.25, 0.25, 0)))
-    q = torch.tensor(((0.0625, 0.8125, 0.0625, 0.0625), (0.75, 0.125, 0.125, 0.0)))
-    return p / p.sum(dim=-1, keepdim=True), q, torch.tensor((1, 1)), torch.tensor((0.9375, 0.75))
+    """A draft that goes though the model finds nothing likelier, one that stays where the likeliest would go, and two
+    likeliest ones that stay, of probability 0.375 and 0.75."""
+    p = torch.rand(4, 2, 4, generator=generator).add(0.1)
+    p[:, 0] = torch.tensor(((1, 1, 1, 1), (2, 1, 1, 0), (1.5, 1, 1, 0.5), (0.5, 0.5, 3, 0)))
+    q = torch.tensor(((1, 13, 1, 1), (12, 2, 2, 0), (4, 4, 4, 4), (8, 4, 4, 0))) / 16
+    return p / p.sum(dim=-1, keepdim=True), q, torch.tensor((1, 1, 0, 2)), torch.tensor((0.9375, 0.75, 0.875, 0.375))
 
 
 def _likely_ones_stay(function, p, q, draft, chance):
