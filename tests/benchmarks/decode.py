@@ -24,22 +24,22 @@ from mini_moe.hf import save_pretrained
 from mini_moe.speculative import speedup
 
 PROMPT, NEW = 64, 200
-SETTINGS = {"do_sample": False, "pad_token_id": 0, "eos_token_id": -1}
+SETTINGS = {"do_sample": False, "pad_token_id": 0}
 
 
 def oracle_of(model):
     """The same weights in transformers' model."""
     with tempfile.TemporaryDirectory() as folder:
         save_pretrained(model, folder)
-        return AutoModelForCausalLM.from_pretrained(folder).eval()
+        oracle = AutoModelForCausalLM.from_pretrained(folder).eval()
+    oracle.generation_config.eos_token_id = None  # both write on after the end of a file
+    return oracle
 
 
 def theirs(oracle, implementation, prompt, new):
     oracle.config._experts_implementation = implementation
     with torch.inference_mode():
-        return oracle.generate(
-            prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=new, min_new_tokens=new, **SETTINGS
-        )
+        return oracle.generate(prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=new, **SETTINGS)
 
 
 def plain_table(name, model, prompts, rounds):

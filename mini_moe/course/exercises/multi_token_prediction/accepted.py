@@ -151,5 +151,5 @@ EXERCISE = Exercise(
         "each the token chosen, (B, T - 1); and whether they are equal.",
     ),
     difficulty=1,
-    minutes=4,
+    minutes=8,
 )

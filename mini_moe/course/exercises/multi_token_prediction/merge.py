@@ -168,5 +168,5 @@ EXERCISE = Exercise(
         "(B, T, D).",
     ),
     difficulty=2,
-    minutes=10,
+    minutes=15,
 )

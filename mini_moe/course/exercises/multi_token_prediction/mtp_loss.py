@@ -188,5 +188,5 @@ EXERCISE = Exercise(
         "summed, without those that are IGNORE: one number. And that, over how many are not IGNORE, at least 1.",
     ),
     difficulty=2,
-    minutes=10,
+    minutes=15,
 )

@@ -137,6 +137,6 @@ EXERCISE = Exercise(
         "choice: the quotient in rows whose sum is positive, p in the others.",
     ),
     difficulty=2,
-    minutes=6,
+    minutes=10,
     constants=("p_BV", "q_BV"),
 )

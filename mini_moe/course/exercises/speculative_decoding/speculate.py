@@ -218,6 +218,6 @@ EXERCISE = Exercise(
         "from the place of the last one, the list's length - 1; two results of `verify_greedy`, each (1,); one or two "
         "tokens more. At the end: what comes after the prompt, cut to the number asked for.",
     ),
-    difficulty=2,
-    minutes=15,
+    difficulty=3,
+    minutes=25,
 )

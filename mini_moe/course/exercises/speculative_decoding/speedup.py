@@ -116,5 +116,5 @@ EXERCISE = Exercise(
         "tokens of a pass, and a sum of two below, its time. Each sum in brackets.",
     ),
     difficulty=1,
-    minutes=4,
+    minutes=6,
 )

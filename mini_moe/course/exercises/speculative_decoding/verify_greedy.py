@@ -160,5 +160,5 @@ EXERCISE = Exercise(
         "bool. And this mask together with the choice by it, of two columns, each (B,).",
     ),
     difficulty=1,
-    minutes=6,
+    minutes=8,
 )

@@ -197,6 +197,6 @@ EXERCISE = Exercise(
         "model's second row (B, V) or the residual of its first (B, V).",
     ),
     difficulty=2,
-    minutes=10,
+    minutes=15,
     constants=("p_B2V", "q_BV", "chance_B"),
 )
