@@ -131,12 +131,8 @@ MISTAKES = tuple(
         ),
         (
             "values compared",
-            "The draft is compared with the highest *logit*, or its probability: compare it with the token that has it, "
-            "`argmax`.",
-            (
-                *by_logits(lambda logits, draft: logits.amax(dim=-1) == draft),
-                *by_logits(lambda logits, draft: logits.softmax(dim=-1).amax(dim=-1) == draft),
-            ),
+            "The draft is compared with the highest *logit*: compare it with the token that has it, `argmax`.",
+            by_logits(lambda logits, draft: logits.amax(dim=-1) == draft),
         ),
         (
             "among the best",
