@@ -54,6 +54,14 @@ MISTAKES = tuple(
             ),
         ),
         (
+            "places compared with each other",
+            "What the model says at the two places is compared with each other: compare the *draft* with the first.",
+            (
+                verified(lambda says, draft: says[:, 0] == says[:, 1]),
+                verified(lambda says, draft: says[:, 0] == says[:, 1], where_right),
+            ),
+        ),
+        (
             "next token from the other place",
             "The next token is taken from the wrong place: after an accepted draft it stands at the second, in place "
             "of a rejected one at the first.",
