@@ -13,6 +13,12 @@ class TestVerifyGreedy(Claims):
     answers = ANSWERS
 
 
+@wrong("places compared with each other")
+def _(logits, draft):
+    now, later = logits.argmax(-1).T
+    return now == later, torch.where(now == later, later, now)
+
+
 @wrong("all of equals accepted")
 def _(logits, draft):
     at_draft = logits[:, 0].gather(1, draft[:, None])

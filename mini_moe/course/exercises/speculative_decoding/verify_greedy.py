@@ -33,6 +33,9 @@ def _cases_of_verify_greedy(generator):
     yield draw(4, 7, accepts=(False, False, True, True))
     logits, draft = draw(7, 5)
     yield logits.permute(2, 1, 0).contiguous().permute(2, 1, 0), draft  # not contiguous
+    logits, draft = draw(4, 8)
+    logits[:2, 1] = logits[:2, 0] / 2  # the model says the same token twice
+    yield logits, draft
     yield _with_equal_ones(generator), torch.tensor((1, 2, 0, 3, 2))
     logits, draft = draw(6, 3, accepts=(False, True, True))
     yield 40 * logits - 1e4, draft  # all negative

@@ -54,6 +54,14 @@ MISTAKES = tuple(
             ),
         ),
         (
+            "places compared with each other",
+            "What the model says at the two places is compared with each other: compare the *draft* with the first.",
+            (
+                verified(lambda says, draft: says[:, 0] == says[:, 1]),
+                verified(lambda says, draft: says[:, 0] == says[:, 1], where_right),
+            ),
+        ),
+        (
             "next token from the other place",
             "The next token is taken from the wrong place: after an accepted draft it stands at the second, in place "
             "of a rejected one at the first.",
@@ -131,12 +139,8 @@ MISTAKES = tuple(
         ),
         (
             "values compared",
-            "The draft is compared with the highest *logit*, or its probability: compare it with the token that has it, "
-            "`argmax`.",
-            (
-                *by_logits(lambda logits, draft: logits.amax(dim=-1) == draft),
-                *by_logits(lambda logits, draft: logits.softmax(dim=-1).amax(dim=-1) == draft),
-            ),
+            "The draft is compared with the highest *logit*: compare it with the token that has it, `argmax`.",
+            by_logits(lambda logits, draft: logits.amax(dim=-1) == draft),
         ),
         (
             "among the best",
