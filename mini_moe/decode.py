@@ -47,7 +47,7 @@ CHEAP = 2**15  # so many numbers are read while a product is called
 
 def times(x_GMD: Tensor, w_1DO: Tensor, plus_GMO: Tensor | None = None) -> Tensor:
     """x w + plus."""
-    w_GDO = w_1DO.expand(len(x_GMD), -1, -1)
+    w_GDO = w_1DO if len(x_GMD) == 1 else w_1DO.expand(len(x_GMD), -1, -1)
     return torch.bmm(x_GMD, w_GDO) if plus_GMO is None else torch.baddbmm(plus_GMO, x_GMD, w_GDO)
 
 
@@ -276,11 +276,12 @@ class Stack:
         self.config = c
         width = c.kv_lora_rank + c.qk_rope_head_dim
         self.memory = like.new_zeros(len(blocks), batch_size, capacity, width)
+        self.places = self.memory.flatten(1, 2).unbind()  # of each layer, all rows one after the other
         self.length = [0] * batch_size
         self.experts = []  # of the last step: (N, K) for each layer that has any
         self.positions = torch.arange(capacity, device=like.device)
         cos, sin = rotary_angles(self.positions, c.qk_rope_head_dim, c.rope_theta, c.rope_scaling)
-        self.rotation = torch.complex(cos.to(like.dtype), sin.to(like.dtype))
+        self.rotation = torch.complex(cos.to(like.dtype), sin.to(like.dtype))[:, None]
         self.first_place = torch.arange(0, batch_size * capacity, capacity, device=like.device)[:, None]
 
     def adopt(self, caches: list[LatentCache]) -> None:
@@ -295,10 +296,9 @@ class Stack:
         step, self.experts = self._step(B, T), []
         self.length = [length + T for length in self.length]
         x_GMD = side_by_side(x_BTD)
-        memory = self.memory.flatten(1, 2).unbind()
         seen = self.memory[:, :, : max(self.length)]
         keys, latents = seen.mT.unbind(), seen[..., : self.config.kv_lora_rank].unbind()
-        for (attend, feed_forward), *cache in zip(self.layers, memory, keys, latents, strict=True):
+        for (attend, feed_forward), *cache in zip(self.layers, self.places, keys, latents, strict=True):
             x_GMD, experts = feed_forward(attend(x_GMD, step, *cache))
             if experts is not None:
                 self.experts.append(experts)
@@ -312,8 +312,9 @@ class Stack:
         if T > 1 or min(self.length) < seen - T:
             late_BT1S = self.positions[:seen] > position_BT[:, :, None, None]
             mask = self.memory.new_zeros(B, T, H, seen).masked_fill_(late_BT1S, -math.inf).view(B, T * H, seen)
-        place_N = (position_BT + self.first_place).flatten()
-        return Step((B, T), F.embedding(position_BT.flatten(), self.rotation)[:, None], place_N, mask)
+        position_N = position_BT.flatten()
+        place_N = position_N if B == 1 else (position_BT + self.first_place).flatten()
+        return Step((B, T), self.rotation.index_select(0, position_N), place_N, mask)
 
 
 class Decoder:
