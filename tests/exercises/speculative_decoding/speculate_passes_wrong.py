@@ -194,3 +194,26 @@ def _(extend, draft, prompt, max_new_tokens):
     while len(text) < len(prompt) + max_new_tokens:
         text.append(int(extend([draft(text)], len(text))[0].argmax()))
     return text[len(prompt) :]
+
+
+@wrong("token in place of the draft not taken")
+def _(extend, draft, prompt, max_new_tokens):
+    text = list(prompt)
+    text.append(int(extend(text, 0)[-1].argmax()))
+    while len(text) < len(prompt) + max_new_tokens:
+        guess = draft(text)
+        says = extend([text[-1], guess], len(text) - 1).argmax(dim=-1).tolist()
+        text += says if says[0] == guess else [int(extend(text[-1:], len(text) - 1)[0].argmax())]
+    return text[len(prompt) : len(prompt) + max_new_tokens]
+
+
+@wrong("second token not taken", "but read once more")
+def _(extend, draft, prompt, max_new_tokens):
+    text = list(prompt)
+    text.append(int(extend(text, 0)[-1].argmax()))
+    while len(text) < len(prompt) + max_new_tokens:
+        guess = draft(text)
+        text.append(int(extend([text[-1], guess], len(text) - 1)[0].argmax()))
+        if text[-1] == guess:
+            text.append(int(extend([guess], len(text) - 1)[0].argmax()))
+    return text[len(prompt) : len(prompt) + max_new_tokens]

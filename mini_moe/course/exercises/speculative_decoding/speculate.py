@@ -59,14 +59,14 @@ def _reads_what_is_new(function, extend, draft, prompt, max_new_tokens):
         model, drafts, log = watched(extend, kind)
         text = extend.written(prompt, max_new_tokens + 2 * len(prompt) + 10)
         function(model, drafts, list(prompt), max_new_tokens)
-        known, held, reads, guess = len(prompt), 0, 0, None
+        known, held, reads, guess, rejected = len(prompt), 0, 0, None, False
         for what, *seen in log:
             if what == "draft":
                 guess = seen[1]
                 continue
             start, tokens = seen
             if start < held:
-                raise _read_again(start, tokens, held, known, reads, guess)
+                raise _read_again(start, tokens, held, known, reads, guess, rejected)
             if reads and len(tokens) > 2:
                 raise Wrong(
                     f"A pass reads {len(tokens)} tokens. Here it is two: the last one of the text, and one draft.",
@@ -79,10 +79,10 @@ def _reads_what_is_new(function, extend, draft, prompt, max_new_tokens):
                     mistake="something else than a new draft read",
                 )
             known, in_vain = _known(text, known, start, tokens)
-            held, reads, guess = start + len(tokens) - in_vain, reads + 1, None
+            held, reads, guess, rejected = start + len(tokens) - in_vain, reads + 1, None, in_vain > 0
 
 
-def _read_again(start, tokens, held, known, reads, guess):
+def _read_again(start, tokens, held, known, reads, guess, rejected):
     """The `Wrong` of a pass that begins before the end of what the cache holds and needs no change."""
     if start == 0 and held > 1:
         return Wrong(
@@ -96,6 +96,12 @@ def _read_again(start, tokens, held, known, reads, guess):
             "The pass over the prompt tells the first new token already, in its last row of logits: take it, or the "
             "prompt's last token is read twice.",
             mistake="first token not taken from the prompt's pass",
+        )
+    if start == known - 2 and rejected:
+        return Wrong(
+            "Where the draft is rejected, the same pass tells what belongs in its place, in its first row: take it. "
+            "Here the last token is read once more to get it.",
+            mistake="token in place of the draft not taken",
         )
     if again:
         return Wrong(
