@@ -38,7 +38,7 @@ wrong("start stays where it was", "at the text's beginning")(learner_writes(plac
 wrong("start stays where it was", "at the prompt's end")(learner_writes(place=lambda text, prompt: len(prompt)))
 wrong("start counted without the prompt")(learner_writes(place=lambda text, prompt: len(text) - len(prompt) - 1))
 wrong("a hole in the cache", "start one too large")(learner_writes(place=lambda text, prompt: len(text)))
-wrong("a hole in the cache", "start below 0")(learner_writes(place=lambda text, prompt: -1))
+wrong("start below 0")(learner_writes(place=lambda text, prompt: -1))
 wrong("rejected draft kept")(learner_writes(lambda accepted, guess, following: [guess, following]))
 wrong("rejected draft kept", "alone")(
     learner_writes(lambda accepted, guess, following: [guess, following] if accepted else [guess])
