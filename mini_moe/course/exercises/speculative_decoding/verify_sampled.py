@@ -178,7 +178,7 @@ EXERCISE = Exercise(
     reference=verify_sampled,
     cases=_cases_of_verify_sampled,
     properties=(
-        Property("a draft as likely to the model as to q stays", _likely_ones_stay),
+        Property("a draft as likely to both stays, and the model goes on from it", _likely_ones_stay),
         Property("a draft that the model finds impossible goes", _impossible_ones_go),
         Property("a draft stays as often as p / q says", _stays_as_often),
         Property("each row is taken by itself", _rows_apart),
