@@ -66,13 +66,13 @@ def _cases_of_verify_sampled(generator):
 
 
 def _with_zeros(generator):
-    """Impossible drafts, a draft that is certain, tokens that both exclude."""
+    """Impossible drafts, a most unlikely one, one that is certain, tokens that both exclude."""
     p = torch.rand(5, 2, 4, generator=generator).add(0.1)
     p[:, 0] = torch.tensor(
         (
             (0.0, 0.5, 0.25, 0.25),
             (0.75, 0.25, 0.0, 0.0),
-            (0.125, 0.5, 0.375, 0.0),
+            (0.01, 0.5, 0.49, 0.0),
             (0.0, 0.0, 1.0, 0.0),
             (0.5, 0.0, 0.5, 0),
         )
@@ -178,7 +178,7 @@ EXERCISE = Exercise(
     reference=verify_sampled,
     cases=_cases_of_verify_sampled,
     properties=(
-        Property("a draft as likely to both stays, and the model goes on from it", _likely_ones_stay),
+        Property("a draft as likely to the model as to q stays", _likely_ones_stay),
         Property("a draft that the model finds impossible goes", _impossible_ones_go),
         Property("a draft stays as often as p / q says", _stays_as_often),
         Property("each row is taken by itself", _rows_apart),
