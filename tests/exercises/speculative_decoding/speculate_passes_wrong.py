@@ -194,3 +194,74 @@ def _(extend, draft, prompt, max_new_tokens):
     while len(text) < len(prompt) + max_new_tokens:
         text.append(int(extend([draft(text)], len(text))[0].argmax()))
     return text[len(prompt) :]
+
+
+@wrong("token in place of the draft not taken")
+def _(extend, draft, prompt, max_new_tokens):
+    text = list(prompt)
+    text.append(int(extend(text, 0)[-1].argmax()))
+    while len(text) < len(prompt) + max_new_tokens:
+        guess = draft(text)
+        says = extend([text[-1], guess], len(text) - 1).argmax(dim=-1).tolist()
+        text += says if says[0] == guess else [int(extend(text[-1:], len(text) - 1)[0].argmax())]
+    return text[len(prompt) : len(prompt) + max_new_tokens]
+
+
+@wrong("second token not taken", "but read once more")
+def _(extend, draft, prompt, max_new_tokens):
+    text = list(prompt)
+    text.append(int(extend(text, 0)[-1].argmax()))
+    while len(text) < len(prompt) + max_new_tokens:
+        guess = draft(text)
+        text.append(int(extend([text[-1], guess], len(text) - 1)[0].argmax()))
+        if text[-1] == guess:
+            text.append(int(extend([guess], len(text) - 1)[0].argmax()))
+    return text[len(prompt) : len(prompt) + max_new_tokens]
+
+
+@wrong("reads again what the cache holds", "where the draft was rejected")
+def _(extend, draft, prompt, max_new_tokens):
+    text, back = list(prompt), 1
+    text.append(int(extend(text, 0)[-1].argmax()))
+    while len(text) < len(prompt) + max_new_tokens:
+        guess = draft(text)
+        says = last_two(extend([*text[-back:], guess], len(text) - back))
+        back = 1 if says[0] == guess else 2
+        text += says if says[0] == guess else says[:1]
+    return text[len(prompt) : len(prompt) + max_new_tokens]
+
+
+@wrong("passes without a draft")
+def _(extend, draft, prompt, max_new_tokens):
+    text, good = list(prompt), True
+    text.append(int(extend(text, 0)[-1].argmax()))
+    while len(text) < len(prompt) + max_new_tokens:
+        read = [text[-1], draft(text)] if good else [text[-1]]
+        says = extend(read, len(text) - 1).argmax(dim=-1).tolist()
+        good = good and says[0] == read[1]
+        text += says if good else says[:1]
+    return text[len(prompt) : len(prompt) + max_new_tokens]
+
+
+@wrong("a pass too many", "the prompt but its last token read alone")
+def _(extend, draft, prompt, max_new_tokens):
+    text = list(prompt)
+    if len(text) > 1:
+        extend(text[:-1], 0)
+    while len(text) < len(prompt) + max_new_tokens:
+        guess = draft(text)
+        says = last_two(extend([text[-1], guess], len(text) - 1))
+        text += says if says[0] == guess else says[:1]
+    return text[len(prompt) : len(prompt) + max_new_tokens]
+
+
+@wrong("a pass too many", "also where one token is asked for")
+def _(extend, draft, prompt, max_new_tokens):
+    text = list(prompt)
+    text.append(int(extend(text, 0)[-1].argmax()))
+    while True:
+        guess = draft(text)
+        says = last_two(extend([text[-1], guess], len(text) - 1))
+        text += says if says[0] == guess else says[:1]
+        if len(text) >= len(prompt) + max_new_tokens:
+            return text[len(prompt) : len(prompt) + max_new_tokens]

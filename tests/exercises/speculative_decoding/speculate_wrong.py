@@ -16,6 +16,7 @@ def learner_writes(
     result=lambda text, prompt, count: text[len(prompt) :][:count],
     verify=verify_greedy,
     count_of=lambda count: count,
+    read=lambda text, guess: [text[-1], guess],
 ):
     """A learner's loop with `verify_greedy`, with one part of it written otherwise."""
 
@@ -24,7 +25,7 @@ def learner_writes(
         text.append(extend(text, 0)[-1].argmax().item())
         while len(text) < len(prompt) + count_of(max_new_tokens):
             guess = draft(text)
-            logits_2V = extend([text[-1], guess], place(text, prompt))
+            logits_2V = extend(read(text, guess), place(text, prompt))
             accepted_B, next_B = verify(logits_2V[None], torch.tensor([guess]))
             text += grow(accepted_B.item(), guess, next_B.item())
         return result(text, prompt, max_new_tokens)
@@ -37,7 +38,7 @@ wrong("start stays where it was", "at the text's beginning")(learner_writes(plac
 wrong("start stays where it was", "at the prompt's end")(learner_writes(place=lambda text, prompt: len(prompt)))
 wrong("start counted without the prompt")(learner_writes(place=lambda text, prompt: len(text) - len(prompt) - 1))
 wrong("a hole in the cache", "start one too large")(learner_writes(place=lambda text, prompt: len(text)))
-wrong("a hole in the cache", "start below 0")(learner_writes(place=lambda text, prompt: -1))
+wrong("start below 0")(learner_writes(place=lambda text, prompt: -1))
 wrong("rejected draft kept")(learner_writes(lambda accepted, guess, following: [guess, following]))
 wrong("rejected draft kept", "alone")(
     learner_writes(lambda accepted, guess, following: [guess, following] if accepted else [guess])
@@ -71,6 +72,8 @@ wrong("a token too few", "cut at the last place")(
 wrong("prompt returned, too")(learner_writes(result=lambda text, prompt, count: text[: len(prompt) + count]))
 wrong("prompt returned, too", "not cut")(learner_writes(result=lambda text, prompt, count: text))
 wrong("prompt counted among the new")(learner_writes(result=lambda text, prompt, count: text[:count]))
+wrong("draft read before the last token")(learner_writes(read=lambda text, guess: [guess, text[-1]]))
+wrong("last token read twice")(learner_writes(read=lambda text, guess: [text[-1]] * 2))
 wrong("first token missing")(learner_writes(result=lambda text, prompt, count: text[len(prompt) + 1 :][:count]))
 wrong("cut at the wrong end")(learner_writes(result=lambda text, prompt, count: text[-count:]))
 wrong("returns None")(learner_writes(result=lambda text, prompt, count: None))
@@ -197,3 +200,36 @@ def _(extend, draft, prompt, max_new_tokens):
         new += says
         text += says
     return new[:max_new_tokens]
+
+
+@wrong("prompt counted among the new", "in the loop")
+def _(extend, draft, prompt, max_new_tokens):
+    text = list(prompt)
+    text.append(int(extend(text, 0)[-1].argmax()))
+    while len(text) < max_new_tokens:
+        guess = draft(text)
+        says = extend([text[-1], guess], len(text) - 1).argmax(dim=-1).tolist()
+        text += says if says[0] == guess else says[:1]
+    return text[len(prompt) :][:max_new_tokens]
+
+
+@wrong("wrong type", "tokens that are tensors")
+def _(extend, draft, prompt, max_new_tokens):
+    text = list(prompt)
+    text.append(extend(text, 0)[-1].argmax())
+    while len(text) < len(prompt) + max_new_tokens:
+        guess = draft(text)
+        accepted_B, next_B = verify_greedy(extend([text[-1], guess], len(text) - 1)[None], torch.tensor([guess]))
+        text += [guess, next_B[0]] if accepted_B else [next_B[0]]
+    return text[len(prompt) :][:max_new_tokens]
+
+
+@wrong("raises IndexError", "verify_greedy without a batch")
+def _(extend, draft, prompt, max_new_tokens):
+    text = list(prompt)
+    text.append(int(extend(text, 0)[-1].argmax()))
+    while len(text) < len(prompt) + max_new_tokens:
+        guess = draft(text)
+        accepted, following = verify_greedy(extend([text[-1], guess], len(text) - 1), guess)
+        text += [guess, int(following)] if accepted else [int(following)]
+    return text[len(prompt) :][:max_new_tokens]

@@ -65,3 +65,11 @@ def _(p_B2V, q_BV, draft_B, chance_B):
     rejected_B = chance_B >= torch.clamp(p_B / q_B, max=1)
     lacking_BV = residual(p_B2V[:, 0], q_BV)
     return ~rejected_B, torch.stack([p_B2V[:, 1], lacking_BV])[rejected_B.long(), torch.arange(len(draft_B))]
+
+
+@right("by logarithms")
+def _(p_B2V, q_BV, draft_B, chance_B):
+    at = draft_B[:, None]
+    ratio_B1 = p_B2V[:, 0].log().gather(1, at) - q_BV.log().gather(1, at)
+    accepted_B = chance_B.log() < ratio_B1[:, 0]
+    return accepted_B, torch.where(accepted_B[:, None], p_B2V[:, 1], residual(p_B2V[:, 0], q_BV))

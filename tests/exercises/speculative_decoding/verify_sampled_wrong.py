@@ -52,11 +52,8 @@ for mistake, how, accept in (
     ("one row for all", "the first chance", lambda p, q, chance: chance[0] < p / q),
     ("one row for all", "the last chance", lambda p, q, chance: chance[-1] < p / q),
     ("one row for all", "the first p", lambda p, q, chance: chance < p[0] / q),
-    ("wrong dtype", "the verdict a number", lambda p, q, chance: (chance < p / q).long()),
     ("another result the second time", "", lambda p, q, chance: torch.rand(len(p)) < p / q),
 ):
-    if mistake == "wrong dtype":
-        continue
     wrong(mistake, how)(learner_accepts(accept))
 
 for mistake, how, p_of in (
@@ -123,3 +120,14 @@ def _(p_B2V, q_BV, draft_B, chance_B):
     return learner_accepts(lambda p, q, chance: (chance < p / q) | ((chance < 0.1) & (p > 0)))(
         p_B2V, q_BV, draft_B, chance_B
     )
+
+
+for how, function in (
+    ("of both", lambda p, q, *rest: learner_accepts()(p.softmax(-1), q.softmax(-1), *rest)),
+    ("of p", lambda p, *rest: learner_accepts()(p.softmax(-1), *rest)),
+):
+    wrong("a softmax of probabilities", how)(function)
+
+wrong("a likely draft rejected", "only less likely ones tried")(
+    learner_accepts(lambda p, q, chance: (p < q) & (chance < p / q))
+)

@@ -34,8 +34,9 @@ QUIZZES = (
             Option("Twice as many experts are read, always 4 in place of 2.", "Only if the two have no expert in "
                    "common. Whoever both have chosen is read once. If they choose independently, all four are "
                    "different in 15 of 28 cases only."),
-            Option("All 8 experts are read as soon as there is more than one token.", "Two tokens wake 4 at most. It "
-                   "takes many tokens until nearly all are awake: that is why large batches suffer less."),
+            Option("All 8 experts are read as soon as there is more than one token.", "Two tokens wake 4 at most. "
+                   "It takes many until nearly all are awake. In a large batch that is so, and further tokens then "
+                   "wake hardly any."),
             Option("The experts of both are read: 3.5 on average, if they choose independently.", "An expert sleeps if "
                    "neither has chosen it, in (6/8)² of the cases: so 8 (1 - 9/16) = 3.5 are awake. Tokens that follow "
                    "each other may choose alike, which makes it fewer, but never fewer than 2: a second token is "
@@ -50,8 +51,9 @@ QUIZZES = (
             Option("It gets worse, here and there: some of the bad drafts slip through.", "None does: a draft stays "
                    "only if it is the very token that the model finds likeliest there, and then it is no bad one."),
             Option("Nothing: it is the same, token for token, and only takes longer.", "A rejected draft is replaced "
-                   "by the model's own token, and forgotten in the cache, too. Each pass then gives one token, as "
-                   "without drafts, and the work for the draft was for nothing.", right=True),
+                   "by the model's own token, and forgotten in the cache, too. Such a pass gives one token, as without "
+                   "drafts, and the work for the draft was for nothing. Only rounding may tip the scales where two "
+                   "tokens are all but equally likely.", right=True),
             Option("It stays as good on average, but other words stand in it.", "So it is where tokens are *drawn*: "
                    "their distribution is the model's own, while a single text may be another. Here nothing is left "
                    "to chance: the likeliest token is one and the same."),

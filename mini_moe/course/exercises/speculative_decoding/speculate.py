@@ -26,7 +26,7 @@ def _cases_of_speculate(generator):
 
 def _drafts_change_nothing(function, extend, draft, prompt, max_new_tokens):
     due = extend.written(prompt, max_new_tokens)[len(prompt) :]
-    for kind in KINDS:
+    for kind in sorted(KINDS, key=lambda kind: kind != draft.kind):
         model, drafts, _ = watched(extend, kind)
         if list(function(model, drafts, list(prompt), max_new_tokens)) != due:
             raise Wrong(
@@ -59,14 +59,14 @@ def _reads_what_is_new(function, extend, draft, prompt, max_new_tokens):
         model, drafts, log = watched(extend, kind)
         text = extend.written(prompt, max_new_tokens + 2 * len(prompt) + 10)
         function(model, drafts, list(prompt), max_new_tokens)
-        known, held, reads, guess = len(prompt), 0, 0, None
+        known, held, reads, guess, rejected = len(prompt), 0, 0, None, False
         for what, *seen in log:
             if what == "draft":
                 guess = seen[1]
                 continue
             start, tokens = seen
             if start < held:
-                raise _read_again(start, tokens, held, known, reads, guess)
+                raise _read_again(start, tokens, held, known, reads, guess, rejected)
             if reads and len(tokens) > 2:
                 raise Wrong(
                     f"A pass reads {len(tokens)} tokens. Here it is two: the last one of the text, and one draft.",
@@ -79,10 +79,10 @@ def _reads_what_is_new(function, extend, draft, prompt, max_new_tokens):
                     mistake="something else than a new draft read",
                 )
             known, in_vain = _known(text, known, start, tokens)
-            held, reads, guess = start + len(tokens) - in_vain, reads + 1, None
+            held, reads, guess, rejected = start + len(tokens) - in_vain, reads + 1, None, in_vain > 0
 
 
-def _read_again(start, tokens, held, known, reads, guess):
+def _read_again(start, tokens, held, known, reads, guess, rejected):
     """The `Wrong` of a pass that begins before the end of what the cache holds and needs no change."""
     if start == 0 and held > 1:
         return Wrong(
@@ -96,6 +96,12 @@ def _read_again(start, tokens, held, known, reads, guess):
             "The pass over the prompt tells the first new token already, in its last row of logits: take it, or the "
             "prompt's last token is read twice.",
             mistake="first token not taken from the prompt's pass",
+        )
+    if again and rejected:
+        return Wrong(
+            "Where the draft is rejected, the same pass tells what belongs in its place, in its first row: take it. "
+            "Here the last token is read once more to get it.",
+            mistake="token in place of the draft not taken",
         )
     if again:
         return Wrong(
@@ -155,23 +161,30 @@ def _drafted_from(pairs, length):
 
 def _saves_passes(function, extend, draft, prompt, max_new_tokens):
     for count, kind in itertools.product((max_new_tokens + MORE, max_new_tokens), KINDS):
-        passes, drafted = [], 0
+        passes, logs = [], []
         for decode in (function, speculate):
             model, drafts, log = watched(extend, kind)
             decode(model, drafts, list(prompt), count)
             passes.append(model.passes)
-            drafted += decode is function and any(what == "draft" for what, *_ in log)
+            logs.append(log)
         mine, enough = passes
         if mine <= enough:
             continue
-        so = f"With drafts that are {kind} it takes {mine} passes for {count} tokens, where {enough} suffice"
-        if not drafted:
+        tokens = "1 token" if count == 1 else f"{count} tokens"
+        so = f"With drafts that are {kind} it takes {mine} passes for {tokens}, where {enough} suffice"
+        if count > 1 and not any(what == "draft" for what, *_ in logs[0]):
             raise Wrong(f"{so}: it never asks `draft`, and so gets one token of a pass.", mistake="never drafts")
         if mine >= count > enough:
             raise Wrong(
                 f"{so}. Read last token and draft in *one* pass: it tells whether the draft is right, and what follows "
                 "it.",
                 mistake="no pass saved",
+            )
+        if any(what == "read" and len(seen[1]) == 1 for what, *seen in logs[0][1:]):
+            raise Wrong(
+                f"{so}: a pass reads one token alone, where a draft might have brought a second. Each one is asked for "
+                "anew, whatever became of those before.",
+                mistake="passes without a draft",
             )
         raise Wrong(
             f"{so}: stop as soon as there are enough tokens, and let each pass tell at least one.",

@@ -24,7 +24,14 @@ def _last_row(logits, prompt):
 
 
 def decoding(
-    start=_place, grow=_grown, accept=_equal, result=_new, first=_last_row, more=0, choose=lambda row: row.argmax()
+    start=_place,
+    grow=_grown,
+    accept=_equal,
+    result=_new,
+    first=_last_row,
+    read=lambda last, guess: [last, guess],
+    end=lambda prompt, count: len(prompt) + count,
+    choose=lambda row: row.argmax(),
 ):
     """Speculative decoding with one thing changed, for the mistakes.
 
@@ -34,16 +41,17 @@ def decoding(
         accept: ``accept(guess, logits_2V, says)``.
         result: ``result(text, prompt, count)``.
         first: ``first(logits of the prompt, prompt)``, the first token.
-        more: how many tokens are written beyond the number asked for.
+        read: ``read(last token, guess)``, the tokens of a pass.
+        end: ``end(prompt, count)``, how long the text is to be.
         choose: ``choose(logits_V)``, a token.
     """
 
     def function(extend, draft, prompt, count):
         text, passes = list(prompt), 0
         text.append(int(first(extend(text, 0), prompt)))
-        while len(text) < len(prompt) + count + more:
+        while len(text) < end(prompt, count):
             guess = draft(text)
-            logits_2V = extend([text[-1], guess], start(text, prompt, passes))
+            logits_2V = extend(read(text[-1], guess), start(text, prompt, passes))
             says = [int(choose(row)) for row in logits_2V]
             text += grow(accept(guess, logits_2V, says), guess, says)
             passes += 1
@@ -61,6 +69,10 @@ def _first_forgotten(extend, draft, prompt, count):
         grown = _grown(guess == says[0], guess, says)
         text, new = text + grown, new + grown
     return new[:count]
+
+
+def _longer(more):
+    return lambda prompt, count: len(prompt) + count + more
 
 
 def _rows_of_one(choose):
@@ -159,6 +171,17 @@ MISTAKES = tuple(
             ),
         ),
         (
+            "draft read before the last token",
+            "The draft is read before the text's last token: they stand in the order of the text, the draft last.",
+            (decoding(read=lambda last, guess: [guess, last]),),
+        ),
+        (
+            "last token read twice",
+            "The text's last token is read in the draft's place, too: then the second row tells what follows another "
+            "text than the one that is written.",
+            (decoding(read=lambda last, guess: [last, last]),),
+        ),
+        (
             "all of equals accepted",
             "Where the highest logit comes twice, either token is accepted: the model writes only one of them, that "
             "which `argmax` takes. Compare the tokens.",
@@ -194,7 +217,7 @@ MISTAKES = tuple(
             "It returns more tokens than were asked for: an accepted draft may bring one too many, which is cut off.",
             (
                 decoding(result=lambda text, prompt, count: text[len(prompt) :]),
-                decoding(result=lambda text, prompt, count: text[len(prompt) :][: count + 1], more=1),
+                decoding(result=lambda text, prompt, count: text[len(prompt) :][: count + 1], end=_longer(1)),
             ),
         ),
         (
@@ -202,7 +225,7 @@ MISTAKES = tuple(
             "It returns a token less than was asked for: `max_new_tokens` of them, that after the prompt included.",
             (
                 decoding(result=lambda text, prompt, count: text[len(prompt) :][: count - 1]),
-                decoding(more=-1),
+                decoding(end=_longer(-1)),
             ),
         ),
         (
@@ -219,6 +242,9 @@ MISTAKES = tuple(
             (
                 decoding(result=lambda text, prompt, count: text[:count]),
                 decoding(result=lambda text, prompt, count: text[len(prompt) : count]),
+                decoding(end=lambda prompt, count: count),
+                decoding(end=lambda prompt, count: count, result=lambda text, prompt, count: text[:count]),
+                decoding(end=lambda prompt, count: count, result=lambda text, prompt, count: text[len(prompt) :]),
             ),
         ),
         (

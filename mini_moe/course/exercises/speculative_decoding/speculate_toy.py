@@ -45,10 +45,14 @@ class Model:
                 "with it?",
                 mistake="never ends",
             )
-        if not 0 <= start <= len(self.memory):
+        if start < 0:
+            says = f"`extend` is called with start = {start}: it is the place of a token in the text, counted from 0."
+            raise Wrong(says, mistake="start below 0")
+        if start > len(self.memory):
+            held = "1 token" if len(self.memory) == 1 else f"{len(self.memory)} tokens"
             raise Wrong(
-                f"`extend` is called with start = {start}, but the cache holds {len(self.memory)} tokens: what stands "
-                "between was never read. `start` is the place of the first token given, counted from 0.",
+                f"`extend` is called with start = {start}, but the cache holds {held}: what stands between was never "
+                "read. `start` is the place of the first token given, counted from 0.",
                 mistake="a hole in the cache",
             )
         if self.log is not None:

@@ -66,13 +66,13 @@ def _cases_of_verify_sampled(generator):
 
 
 def _with_zeros(generator):
-    """Impossible drafts, a chance of just p / q, a draft that is certain, tokens that both exclude."""
+    """Impossible drafts, a most unlikely one, one that is certain, tokens that both exclude."""
     p = torch.rand(5, 2, 4, generator=generator).add(0.1)
     p[:, 0] = torch.tensor(
         (
             (0.0, 0.5, 0.25, 0.25),
             (0.75, 0.25, 0.0, 0.0),
-            (0.125, 0.5, 0.375, 0.0),
+            (0.01, 0.5, 0.49, 0.0),
             (0.0, 0.0, 1.0, 0.0),
             (0.5, 0.0, 0.5, 0),
         )
@@ -86,7 +86,7 @@ def _with_zeros(generator):
             (0.25, 0.75, 0, 0),
         )
     )
-    chance = torch.tensor((0.0, 0.0, 0.5, 0.75, 0.25))
+    chance = torch.tensor((0.0, 0.0, 0.5625, 0.75, 0.25))
     return p / p.sum(dim=-1, keepdim=True), q, torch.tensor((0, 2, 0, 2, 1)), chance
 
 

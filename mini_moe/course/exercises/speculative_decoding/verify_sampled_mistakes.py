@@ -5,89 +5,20 @@ import itertools
 import torch
 
 from mini_moe.course.checking.exercise import Mistake
+from mini_moe.course.exercises.speculative_decoding.verify_sampled_parts import (
+    drafted,
+    greedy_and_drawn,
+    if_likeliest,
+    normal,
+    of_rows,
+    residual_of_first,
+    second,
+    verdict_alone_turned_round,
+    verified,
+    with_row,
+    without_draft,
+)
 from mini_moe.speculative import residual
-
-
-def _less(p, q, chance):
-    return chance * q < p
-
-
-def _drafted(x_BV, draft_B):
-    return x_BV.gather(1, draft_B[:, None])[:, 0]
-
-
-def _second(p_B2V, q_BV, draft_B):
-    return p_B2V[:, 1]
-
-
-def _residual(p_B2V, q_BV, draft_B):
-    return residual(p_B2V[:, 0], q_BV)
-
-
-def verified(accept=_less, stays=_second, goes=_residual, of=None, verdict=lambda accepted: accepted):
-    """`verify_sampled` with one thing changed, for the mistakes.
-
-    Args:
-        accept: ``accept(p_B, q_B, chance_B)``.
-        stays, goes: ``stays(p_B2V, q_BV, draft_B)``, the distribution where the draft stays, and where it goes.
-        of: ``of(p_B2V, q_BV, draft_B)``, what p_B and q_B are.
-        verdict: what is made of which drafts are accepted.
-    """
-
-    def function(p_B2V, q_BV, draft_B, chance_B):
-        case = p_B2V, q_BV, draft_B
-        p_B, q_B = of(*case) if of else (_drafted(p_B2V[:, 0], draft_B), _drafted(q_BV, draft_B))
-        accepted_B = verdict(accept(p_B, q_B, chance_B))
-        return accepted_B, torch.where(accepted_B[:, None], stays(*case), goes(*case))
-
-    return function
-
-
-def _normal(x_BV):
-    return x_BV / x_BV.sum(dim=-1, keepdim=True).clamp(min=1e-12)
-
-
-def _without_draft(p_B2V, q_BV, draft_B):
-    return p_B2V[:, 0].scatter(1, draft_B[:, None], 0.0)
-
-
-def _if_likeliest(p_B2V, q_BV, draft_B, chance_B):
-    likeliest_B = p_B2V[:, 0].argmax(dim=-1) == draft_B
-    return likeliest_B, torch.where(likeliest_B[:, None], p_B2V[:, 1], residual(p_B2V[:, 0], q_BV))
-
-
-def _greedy_and_drawn(p_B2V, q_BV, draft_B, chance_B):
-    likeliest_B = p_B2V[:, 0].argmax(dim=-1) == draft_B
-    likeliest_B &= chance_B * _drafted(q_BV, draft_B) < _drafted(p_B2V[:, 0], draft_B)
-    return likeliest_B, torch.where(likeliest_B[:, None], p_B2V[:, 1], residual(p_B2V[:, 0], q_BV))
-
-
-def _with_row(index, row):
-    """All rows are given what stands in one of them, of the argument with this index."""
-
-    def function(*case):
-        case = list(case)
-        case[index] = case[index][row : row + 1 or None].expand_as(case[index])
-        p_B2V, q_BV, draft_B, chance_B = case
-        return verified()(p_B2V, q_BV, draft_B, chance_B)
-
-    return function
-
-
-def _of_rows(of_p, of_q):
-    """What stands in the first row decides: nowhere (0), the draft (1), the distribution (2) or both (3)."""
-
-    def first(x_BV, draft_B, which):
-        x_BV = x_BV[:1].expand_as(x_BV) if which & 2 else x_BV
-        return _drafted(x_BV, draft_B[:1].expand_as(draft_B) if which & 1 else draft_B)
-
-    return verified(of=lambda p, q, draft: (first(p[:, 0], draft, of_p), first(q, draft, of_q)))
-
-
-def _verdict_alone_turned_round(*case):
-    accepted_B, next_BV = verified()(*case)
-    return ~accepted_B, next_BV
-
 
 MISTAKES = tuple(
     Mistake(name, says, function)
@@ -120,7 +51,7 @@ MISTAKES = tuple(
             "only the likeliest stays",
             "A draft stays only if it is the model's *likeliest* token: that is for greedy decoding. Where tokens are "
             "drawn, the others have to have their share, too.",
-            (_if_likeliest, _greedy_and_drawn),
+            (if_likeliest, greedy_and_drawn),
         ),
         (
             "q left out",
@@ -182,14 +113,14 @@ MISTAKES = tuple(
             "verdict and distribution do not fit",
             "What it says of the drafts, and which of the two distributions it returns, do not fit: where the draft "
             "stays the second place of p, else the residual.",
-            (verified(stays=_residual, goes=_second), _verdict_alone_turned_round),
+            (verified(stays=residual_of_first, goes=second), verdict_alone_turned_round),
         ),
         (
             "residual where the draft stays",
             "A residual is returned where the draft stays, too: then the next token is drawn from what the model says "
             "at the draft, just as it is, `p_B2V[:, 1]`.",
             (
-                verified(stays=_residual),
+                verified(stays=residual_of_first),
                 verified(stays=lambda p, q, draft: residual(p[:, 1], q)),
                 verified(stays=lambda p, q, draft: residual(p[:, 1], q), goes=lambda p, q, draft: residual(p[:, 1], q)),
             ),
@@ -204,7 +135,7 @@ MISTAKES = tuple(
             "second place where the draft goes",
             "Where the draft goes, the second place of p comes back, or its residual: what follows a token that will "
             "not be there. Its place is empty, and for that the first place counts.",
-            (verified(goes=_second), verified(goes=lambda p, q, draft: residual(p[:, 1], q))),
+            (verified(goes=second), verified(goes=lambda p, q, draft: residual(p[:, 1], q))),
         ),
         (
             "p where the draft goes",
@@ -225,7 +156,7 @@ MISTAKES = tuple(
             "only the draft taken out",
             "Where the draft goes, p comes back without the draft alone: every token that q gives too often has to "
             "lose, and the share of each is p - q. Take the `residual`.",
-            (verified(goes=_without_draft), verified(goes=lambda *case: _normal(_without_draft(*case)))),
+            (verified(goes=without_draft), verified(goes=lambda *case: normal(without_draft(*case)))),
         ),
         (
             "residual of q",
@@ -237,7 +168,7 @@ MISTAKES = tuple(
             "The residual takes in the tokens that q gave too much of, by an absolute value or without a bound: cut "
             "the difference p - q off at 0.",
             (
-                verified(goes=lambda p, q, draft: _normal((p[:, 0] - q).abs())),
+                verified(goes=lambda p, q, draft: normal((p[:, 0] - q).abs())),
                 verified(goes=lambda p, q, draft: p[:, 0] - q),
                 verified(goes=lambda p, q, draft: (p[:, 0] - q).abs()),
                 verified(goes=lambda p, q, draft: (p[:, 0] - q).softmax(dim=-1)),
@@ -255,11 +186,24 @@ MISTAKES = tuple(
             (verified(goes=lambda p, q, draft: (p[:, 0] - q).clamp(min=0).softmax(dim=-1)),),
         ),
         (
+            "a softmax of probabilities",
+            "A softmax is taken of p or q: they are distributions already, and it would make them nearly even.",
+            (
+                lambda p, q, *rest: verified()(p.softmax(dim=-1), q.softmax(dim=-1), *rest),
+                lambda p, q, *rest: verified()(p.softmax(dim=-1), q, *rest),
+                lambda p, q, *rest: verified()(p, q.softmax(dim=-1), *rest),
+                lambda p, q, draft, chance: (
+                    verified()(p.softmax(dim=-1), q.softmax(dim=-1), draft, chance)[0],
+                    verified()(p, q, draft, chance)[1],
+                ),
+            ),
+        ),
+        (
             "p of the second place",
             "Whether the draft stays is decided by p at the second place, which is of the token *after* it. The draft "
             "was a guess for the first.",
             (
-                verified(of=lambda p, q, draft: (_drafted(p[:, 1], draft), _drafted(q, draft))),
+                verified(of=lambda p, q, draft: (drafted(p[:, 1], draft), drafted(q, draft))),
                 lambda p, *rest: verified()(p.flip(1), *rest),
             ),
         ),
@@ -268,21 +212,21 @@ MISTAKES = tuple(
             "p or q is taken at another token than the draft, such as the likeliest: both are to be those of "
             "`draft_B`.",
             (
-                verified(of=lambda p, q, draft: (p[:, 0].amax(dim=-1), _drafted(q, draft))),
-                verified(of=lambda p, q, draft: (_drafted(p[:, 0], draft), q.amax(dim=-1))),
+                verified(of=lambda p, q, draft: (p[:, 0].amax(dim=-1), drafted(q, draft))),
+                verified(of=lambda p, q, draft: (drafted(p[:, 0], draft), q.amax(dim=-1))),
                 verified(of=lambda p, q, draft: (p[:, 0].amax(dim=-1), q.amax(dim=-1))),
-                verified(of=lambda p, q, draft: (_drafted(p[:, 0], q.argmax(dim=-1)), q.amax(dim=-1))),
-                verified(of=lambda p, q, draft: (p[:, 0].amax(dim=-1), _drafted(q, p[:, 0].argmax(dim=-1)))),
-                verified(of=lambda p, q, draft: (_drafted(p[:, 0], draft), _drafted(q, p[:, 0].argmax(dim=-1)))),
-                verified(of=lambda p, q, draft: (_drafted(p[:, 0], q.argmax(dim=-1)), _drafted(q, draft))),
+                verified(of=lambda p, q, draft: (drafted(p[:, 0], q.argmax(dim=-1)), q.amax(dim=-1))),
+                verified(of=lambda p, q, draft: (p[:, 0].amax(dim=-1), drafted(q, p[:, 0].argmax(dim=-1)))),
+                verified(of=lambda p, q, draft: (drafted(p[:, 0], draft), drafted(q, p[:, 0].argmax(dim=-1)))),
+                verified(of=lambda p, q, draft: (drafted(p[:, 0], q.argmax(dim=-1)), drafted(q, draft))),
             ),
         ),
         (
             "one row for all",
             "What stands in one row decides for all: each has its own p, q, draft and chance.",
             (
-                *(_with_row(index, row) for index in (3, 2, 1, 0) for row in (0, -1)),
-                *(_of_rows(*rows) for rows in itertools.product(range(4), repeat=2) if any(rows)),
+                *(with_row(index, row) for index in (3, 2, 1, 0) for row in (0, -1)),
+                *(of_rows(*rows) for rows in itertools.product(range(4), repeat=2) if any(rows)),
             ),
         ),
         (
