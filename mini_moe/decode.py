@@ -47,7 +47,8 @@ CHEAP = 2**15  # so many numbers are read while a product is called
 
 def times(x_GMD: Tensor, w_1DO: Tensor, plus_GMO: Tensor | None = None) -> Tensor:
     """x w + plus."""
-    w_GDO = w_1DO if len(x_GMD) == 1 else w_1DO.expand(len(x_GMD), -1, -1)
+    G = x_GMD.size(0)
+    w_GDO = w_1DO if G == 1 else w_1DO.expand(G, -1, -1)
     return torch.bmm(x_GMD, w_GDO) if plus_GMO is None else torch.baddbmm(plus_GMO, x_GMD, w_GDO)
 
 
