@@ -159,7 +159,7 @@ def record_drafter() -> None:
         losses.append(loss.item())
     seconds = time.perf_counter() - start
     weights = {name: tensor.bfloat16() for name, tensor in model.mtp.state_dict().items()}
-    write_atomically(ARTIFACTS / "drafter" / "module.safetensors", save(weights, metadata={"format": "pt"}))
+    write_atomically(ARTIFACTS / "drafter.safetensors", save(weights, metadata={"format": "pt"}))
     content = {"steps": config.steps, "losses": _means(losses), "before": before, "after": _agreement(model, tried)}
     made = circumstances(text) | {"train": dataclasses.asdict(config), "model": dataclasses.asdict(model.config)}
     _write("drafter", content, config.steps * config.batch_size * (PROMPT + WRITTEN), seconds, made)

@@ -57,7 +57,7 @@ def checkpoint(name):
 def with_drafter():
     """The model `deep`, its module trained further to say what the model says (record `drafter`); and its tokenizer."""
     model, tokenizer = checkpoint("deep")
-    weights = load_file(ARTIFACTS / "drafter" / "module.safetensors")
+    weights = load_file(ARTIFACTS / "drafter.safetensors")
     model.mtp.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
     return model, tokenizer
 
