@@ -35,7 +35,7 @@ def speedup(acceptance: float, overhead: float) -> float:
         overhead: what drafting and checking cost, as a share of a plain step.
 
     Raises:
-        ValueError: the acceptance is not from 0 to 1, or the overhead is negative.
+        ValueError: the acceptance is not from 0 to 1, the overhead is negative, or one of them is not a number.
 
     Source: arXiv 2211.17192, theorem 3.8, for one drafted token.
 
