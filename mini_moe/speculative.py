@@ -95,7 +95,7 @@ def residual(p_BV: Tensor, q_BV: Tensor) -> Tensor:
 
 
 def verify_sampled(p_B2V: Tensor, q_BV: Tensor, draft_B: Tensor, chance_B: Tensor) -> tuple[Tensor, Tensor]:
-    """The same for a draft that was drawn: whether it may stay, and what the next token is to be drawn from.
+    """Which drafts that were drawn may stay, and what the next token is to be drawn from.
 
     A draft that the model finds at least as likely as q did always stays; another one stays as often as p / q says.
     With ``residual`` for those that go, the text is distributed exactly as the model's own.

@@ -255,3 +255,10 @@ def _(e, h, enorm, hnorm, w, eps):
 def _(e, h, enorm, hnorm, w, eps):
     enorm = torch.cat((enorm[:-1], torch.ones(1))) if len(enorm) > 1 else enorm
     return F.linear(torch.cat((rms_norm(e, enorm, eps), rms_norm(h, hnorm, eps)), dim=-1), w)
+
+
+@wrong("eps outside the root", "by a student who had not seen the checks")
+@learner_joins
+def _(e, h, enorm, hnorm, w, eps):
+    e, h = (x / (x.pow(2).mean(-1, keepdim=True).sqrt() + eps) * weight for x, weight in ((e, enorm), (h, hnorm)))
+    return F.linear(torch.cat((e, h), dim=-1), w)

@@ -131,3 +131,10 @@ for how, function in (
 wrong("a likely draft rejected", "only less likely ones tried")(
     learner_accepts(lambda p, q, chance: (p < q) & (chance < p / q))
 )
+
+
+# By a student who had not seen the checks.
+wrong("small probabilities bounded", "q at least a thousandth")(
+    learner_accepts(lambda p, q, c: c < p / q.clamp(min=1e-3))
+)
+wrong("small probabilities bounded", "something added to q")(learner_accepts(lambda p, q, c: c < p / (q + 1e-5)))

@@ -142,6 +142,11 @@ MISTAKES = tuple(
             _each_or_both(lambda x, weight, eps: weight * F.normalize(x, dim=-1)),
         ),
         (
+            "eps outside the root",
+            "`eps` is added to the root: it belongs under it, to the mean of the squares.",
+            _each_or_both(lambda x, w, eps: w * x / (x.square().mean(dim=-1, keepdim=True).sqrt() + eps)),
+        ),
+        (
             "eps not handed on",
             "`eps` is not used: hand it on, to both norms, or each takes one of its own.",
             tuple(

@@ -41,13 +41,14 @@ def _cases_of_loss(generator):
 
 
 def _in_float32(function, logits, tokens):
-    few = logits.bfloat16()
-    if not close(function(few, tokens), function(few.float(), tokens)):
-        raise Wrong(
-            "Logits in bfloat16 cost something else than the same numbers in float32: convert them first, and compute "
-            "everything after that in float32.",
-            mistake="fewer bits than float32",
-        )
+    for few in (logits.bfloat16(), logits.half()):
+        loss = function(few, tokens)
+        if loss.dtype != torch.float32 or not close(loss, function(few.float(), tokens)):
+            raise Wrong(
+                f"Logits in {few.dtype} have a loss of another type, or of another size, than the same numbers in "
+                "float32: convert them first, and compute everything after that in float32.",
+                mistake="fewer bits than float32",
+            )
 
 
 def _float64_stays(function, logits, tokens):

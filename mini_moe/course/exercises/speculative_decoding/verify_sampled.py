@@ -117,16 +117,31 @@ def _likely_ones_stay(function, p, q, draft, chance):
 
 
 def _impossible_ones_go(function, p, q, draft, chance):
-    p = p.clone()
-    p[:, 0].scatter_(1, draft[:, None], 0.0)
-    if p.shape[-1] > 1 and bool((p[:, 0].sum(dim=-1) > 0).all()):
-        p[:, 0] /= p[:, 0].sum(dim=-1, keepdim=True)
-        if function(p, q, draft, torch.zeros_like(chance))[0].any():
-            raise Wrong(
-                "A draft that the model finds impossible, p = 0, stays where the chance is 0: `less than p / q` lets "
-                "none of these through, `<=` does.",
-                mistake="an impossible draft accepted",
-            )
+    p, row = p.clone(), torch.arange(len(p))
+    p[row, 0, draft] = 0.0
+    if p.shape[-1] == 1 or not bool((p[:, 0].sum(dim=-1) > 0).all()):
+        return
+    p[:, 0] /= p[:, 0].sum(dim=-1, keepdim=True)
+    if function(p, q, draft, torch.zeros_like(chance))[0].any():
+        raise Wrong(
+            "A draft that the model finds impossible, p = 0, stays where the chance is 0: `less than p / q` lets "
+            "none of these through, `<=` does.",
+            mistake="an impossible draft accepted",
+        )
+
+
+def _however_small(function, p, q, draft, chance):
+    for q_1 in (1e-2, 1e-4, 1e-7):
+        for p_1, number, stays in ((q_1, 0.9, True), (q_1 / 2, 0.4, True), (q_1 / 2, 0.6, False)):
+            p_122, q_12 = (torch.tensor([[x, 1 - x]], dtype=p.dtype) for x in (p_1, q_1))
+            p_122 = p_122[:, None].expand(1, 2, 2)
+            drawn = torch.zeros(1, dtype=torch.int64), torch.tensor([number], dtype=chance.dtype)
+            if bool(function(p_122, q_12, *drawn)[0]) != stays:
+                raise Wrong(
+                    f"A draft with p = {p_1:.3g} and q = {q_1:.3g} {'goes' if stays else 'stays'} at a chance of "
+                    f"{number}, though p / q is {p_1 / q_1:.3g}. Is something added to q, or q bounded below?",
+                    mistake="small probabilities bounded",
+                )
 
 
 def _stays_as_often(function, p, q, draft, chance):
@@ -181,6 +196,7 @@ EXERCISE = Exercise(
         Property("a draft as likely to the model as to q stays", _likely_ones_stay),
         Property("a draft that the model finds impossible goes", _impossible_ones_go),
         Property("a draft stays as often as p / q says", _stays_as_often),
+        Property("so it is for drafts however unlikely", _however_small),
         Property("each row is taken by itself", _rows_apart),
         Property("the text is distributed as the model's own", _distributed_as_the_model),
         Property("agrees with the library", agrees_with(verify_sampled, ("p_B2V", "q_BV", "chance_B"))),
