@@ -210,7 +210,8 @@ def test_the_choice_is_reproducible_and_at_almost_no_temperature_greedy():
 def test_statistics_add_up(deep, prompts):
     model = deep[0].float()
     text, stats = generate(model, prompts[:1], NEW, speculative=True, return_stats=True)
-    assert stats.new_tokens == NEW - 1 == stats.passes + stats.accepted - (stats.new_tokens < stats.passes)
+    assert stats.new_tokens == NEW - 1
+    assert stats.passes + stats.accepted - stats.new_tokens in (0, 1), "the last draft may be one token too many"
     assert stats.drafted == stats.passes and 0 < stats.acceptance <= 1
     assert 2 <= stats.distinct_experts <= 4 and stats.tokens_per_second > 0
     assert f"{stats.drafted} drafted, {stats.accepted} accepted" in str(stats)
