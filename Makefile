@@ -21,7 +21,7 @@ test: $(VENV)/tested $(VENV)/chromium lint ## every test, then every notebook
 	$(SIDE_BY_SIDE)
 	$(SIDE_BY_SIDE) $(NBVAL) solutions lessons
 
-book: $(VENV)/book ## the published book, into book/_build/html: six minutes, then seconds, for only what changed is executed
+book: $(VENV)/book ## the published book, into book/_build/html: eight minutes, then seconds, for only what changed is executed
 	$(BIN)/python -m mini_moe.course.publish.book
 
 model: $(VENV)/installed ## train the tiny model on Python's standard library, measure it, let it write

@@ -8,9 +8,10 @@ Letters: B batch, T tokens of a pass, D model width, V vocabulary.
 from typing import NamedTuple, Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from mini_moe.decode import Decoder, Drafter
+from mini_moe.decode import Decoder, Norm, Stack, side_by_side, times
 from mini_moe.speculative import Choice
 
 
@@ -30,6 +31,35 @@ class Drafts(Protocol):
 
     def draft(self, choice: Choice) -> Draft:
         """Guess what follows all that was taken in."""
+
+
+class Drafter:
+    """The model's first prediction module, ready to decode beside it. It has a cache of its own.
+
+    Args:
+        decoder: of the model, with the prompt just read.
+        prompt_BT, hidden_BTD: the prompt, and what ``Decoder.read`` returned of it.
+    """
+
+    def __init__(self, decoder: Decoder, prompt_BT: Tensor, hidden_BTD: Tensor, capacity: int):
+        model, (B, T) = decoder.model, prompt_BT.shape
+        module = model.mtp[0]
+        self.stack = Stack([module], B, capacity)
+        self.hnorm, self.norm = Norm(module.hnorm), Norm(module.shared_head["norm"])
+        enorm, (of_token, of_hidden) = Norm(module.enorm), module.eh_proj.weight.chunk(2, dim=1)
+        self.token_VD = times(enorm(decoder.embedding)[None], enorm.into(of_token))[0]  # a token's part, for all tokens
+        self.w_hidden = self.hnorm.into(of_hidden)
+        cache = model.new_cache(B, T, modules=True)
+        model.predict_further(hidden_BTD.to(model.norm.weight.dtype), prompt_BT, cache)
+        self.stack.adopt(cache[:1])
+        self.stack.length = [T - 1] * B  # what it read at the last place was no token
+
+    def extend(self, hidden_BTD: Tensor, tokens_BT: Tensor) -> Tensor:
+        """What the head is to read, (B, T, D), of T further positions: the hidden state there, and the token after."""
+        x_GMD = times(
+            self.hnorm(side_by_side(hidden_BTD)), self.w_hidden, side_by_side(F.embedding(tokens_BT, self.token_VD))
+        )
+        return self.norm(self.stack(x_GMD.view(hidden_BTD.shape))) * self.norm.weight
 
 
 class ByModule:

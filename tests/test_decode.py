@@ -5,7 +5,8 @@ import torch
 from test_model import CONFIGS
 from test_mtp import with_modules
 
-from mini_moe.decode import Decoder, Drafter, few, side_by_side, times, weighted_sums
+from mini_moe.decode import Decoder, few, side_by_side, times, weighted_sums
+from mini_moe.draft import Drafter
 
 CLOSE = 2e-6  # the model's router computes in float32
 
